@@ -1,0 +1,43 @@
+PYTHON ?= python3
+VENV ?= .venv
+BIN = $(VENV)/bin
+RESULTS = hwbench-results
+TABLE = $(RESULTS)/this-computer.json
+
+.PHONY: run test check install install-dev wheel benchmarks clean
+
+# The main job: a verified latency table of this computer, and a report to look at.
+run: install
+	$(BIN)/hwbench doctor
+	$(BIN)/hwbench profile --preset quick --output $(TABLE) --overwrite
+	$(BIN)/hwbench table verify $(TABLE) --networks 10
+	$(BIN)/hwbench report $(TABLE) --output $(RESULTS)/report.html
+
+test: install-dev check
+	$(BIN)/python -m pytest
+
+check: install-dev
+	$(BIN)/ruff format --check host device_runtime tests benchmarks
+	$(BIN)/ruff check host device_runtime tests benchmarks
+	$(BIN)/mypy
+
+install: $(VENV)/.installed
+install-dev: $(VENV)/.installed-dev
+
+$(VENV)/bin/python:
+	$(PYTHON) -m venv $(VENV)
+
+$(VENV)/.installed: pyproject.toml | $(VENV)/bin/python
+	$(BIN)/python -m pip install --quiet --disable-pip-version-check -e .
+	touch $@
+
+$(VENV)/.installed-dev: pyproject.toml requirements-dev.sh | $(VENV)/bin/python
+	sh requirements-dev.sh
+	$(BIN)/python -m pip install --quiet --disable-pip-version-check -e '.[dev]'
+	touch $@ $(VENV)/.installed
+
+wheel: install-dev
+	$(BIN)/python -m build --wheel
+
+clean:
+	rm -rf $(VENV) dist $(RESULTS)

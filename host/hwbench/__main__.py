@@ -1,0 +1,3 @@
+from hwbench.cli.main import main
+
+main()

@@ -1,0 +1,78 @@
+"""The `hwbench` command and its one error boundary."""
+
+from __future__ import annotations
+
+import sys
+from typing import Annotated
+
+import typer
+
+from hwbench import __version__
+from hwbench.cli import table
+from hwbench.cli.devices import devices
+from hwbench.cli.doctor import doctor
+from hwbench.cli.output import print_json, resume_command, say
+from hwbench.cli.profile import profile
+from hwbench.cli.report import report
+from hwbench.errors import HwbenchError
+
+INTERRUPTED = 130
+
+app = typer.Typer(
+    name="hwbench",
+    no_args_is_help=True,
+    add_completion=False,
+    pretty_exceptions_enable=False,
+    rich_markup_mode=None,
+    help="Latency of neural networks on real devices.",
+)
+app.command()(doctor)
+app.command()(devices)
+app.command()(profile)
+app.add_typer(table.app, name="table")
+app.command()(report)
+
+
+def _version(wanted: bool) -> None:
+    if wanted:
+        print(f"hwbench {__version__}")
+        raise typer.Exit
+
+
+@app.callback()
+def root(
+    version: Annotated[
+        bool, typer.Option("--version", callback=_version, is_eager=True, help="Print the version.")
+    ] = False,
+) -> None:
+    pass
+
+
+def main() -> None:
+    """Runs the command line; every HwbenchError becomes one sentence and its exit code."""
+    try:
+        app()
+    except HwbenchError as error:
+        if "--json" in sys.argv:
+            print_json({"error": error.message, "hint": error.hint, "exit_code": error.exit_code})
+        say(f"hwbench: {error}")
+        if error.exit_code == 3 and _resumable():
+            say(f"What was measured is kept. Continue with: {resume_command()}")
+        sys.exit(error.exit_code)
+    except KeyboardInterrupt:
+        say("hwbench: interrupted." + (f" Continue with: {resume_command()}" if _resumable() else ""))
+        sys.exit(INTERRUPTED)
+    except BrokenPipeError:
+        sys.stderr.close()
+        sys.exit(0)
+
+
+def _resumable() -> bool:
+    """Whether the command keeps a session: `profile` of a space, `table verify`."""
+    words = sys.argv[1:]
+    measures = words[:1] == ["profile"] and not any(word.endswith(".tflite") for word in words)
+    return measures or words[:2] == ["table", "verify"]
+
+
+if __name__ == "__main__":
+    main()

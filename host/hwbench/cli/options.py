@@ -1,0 +1,61 @@
+"""Options that several commands share."""
+
+from __future__ import annotations
+
+from enum import StrEnum
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+
+if TYPE_CHECKING:
+    from hwbench.workflows.settings import MeasureOptions
+
+
+class PresetName(StrEnum):
+    quick = "quick"
+    standard = "standard"
+    publish = "publish"
+
+
+class PrecisionName(StrEnum):
+    fp32 = "fp32"
+    int8 = "int8"
+
+
+class DelegateName(StrEnum):
+    xnnpack = "xnnpack"
+    builtin = "builtin"
+
+
+class CacheName(StrEnum):
+    cold = "cold"
+    warm = "warm"
+
+
+DeviceOption = Annotated[str | None, typer.Option("--device", help="Where to measure; `local` is this computer.")]
+PresetOption = Annotated[PresetName, typer.Option(help="How much to measure.")]
+PrecisionOption = Annotated[PrecisionName, typer.Option(help="Number format of the models.")]
+DelegateOption = Annotated[DelegateName, typer.Option(help="Kernels: XNNPACK or the engine's own.")]
+ThreadsOption = Annotated[int, typer.Option(min=1, max=1024, help="Threads of the engine.")]
+CoresOption = Annotated[str, typer.Option(help="Cores to pin to, e.g. 2,3; empty: the quietest ones.")]
+SeedOption = Annotated[int, typer.Option(min=0, help="Seed of the order of visits.")]
+
+
+def measure_options(
+    preset: PresetName,
+    precision: PrecisionName,
+    delegate: DelegateName,
+    threads: int,
+    cores: str,
+    seed: int,
+    cache: CacheName = CacheName.cold,
+) -> MeasureOptions:
+    from hwbench.devices.linux import parse_core_list
+    from hwbench.errors import UsageError
+    from hwbench.workflows.settings import MeasureOptions
+
+    try:
+        parsed = parse_core_list(cores)
+    except ValueError as error:
+        raise UsageError(f"--cores {cores!r} is not a list of cores.", hint="Write it as 0,1 or 4-7.") from error
+    return MeasureOptions(preset.value, precision.value, delegate.value, threads, parsed, cache.value, seed)

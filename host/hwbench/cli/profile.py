@@ -1,0 +1,106 @@
+"""hwbench profile"""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from hwbench.cli.options import (
+    CacheName,
+    CoresOption,
+    DelegateName,
+    DelegateOption,
+    DeviceOption,
+    PrecisionName,
+    PrecisionOption,
+    PresetName,
+    PresetOption,
+    SeedOption,
+    ThreadsOption,
+    measure_options,
+)
+from hwbench.cli.output import Json, print_json, print_view, progress_bar, say
+
+
+def profile(
+    models: Annotated[list[Path] | None, typer.Argument(help="Model files; none: the blocks of a space.")] = None,
+    space: Annotated[str, typer.Option(help="The space whose blocks make the table.")] = "proxylessnas",
+    device: DeviceOption = None,
+    preset: PresetOption = PresetName.quick,
+    precision: PrecisionOption = PrecisionName.fp32,
+    delegate: DelegateOption = DelegateName.xnnpack,
+    threads: ThreadsOption = 1,
+    cores: CoresOption = "",
+    cache: Annotated[
+        CacheName, typer.Option(help="Blocks' weights: evicted before each invoke, or not.")
+    ] = CacheName.cold,
+    seed: SeedOption = 0,
+    output: Annotated[Path | None, typer.Option("--output", "-o", help="The table's file.")] = None,
+    resume: Annotated[bool, typer.Option("--resume", help="Continue an interrupted run.")] = False,
+    overwrite: Annotated[bool, typer.Option("--overwrite", help="Replace an existing table or session.")] = False,
+    json: Json = False,
+) -> None:
+    """A table for a space, or latency and a per-op table for model files."""
+    from hwbench.devices import find
+
+    options = measure_options(preset, precision, delegate, threads, cores, seed, cache)
+    chosen = find(device)
+    if device is None:
+        say("Measuring on this computer.")
+    if models:
+        _profile_models(models, chosen, options, json)
+        return
+    from hwbench.workflows.profile import profile as run
+
+    with progress_bar() as report:
+        result = run(
+            space, device=chosen, options=options, output=output, resume=resume, overwrite=overwrite, on_progress=report
+        )
+    if json:
+        print_json(
+            {
+                "table": result.path,
+                "space": result.table.space,
+                "target": result.table.target,
+                "preset": result.table.preset,
+                "rows": len(result.table.rows),
+                "measured": len(result.table.measurements()),
+                "flags": result.flags,
+                "launches": result.table.launches,
+                "seconds": result.seconds,
+                "inference_share": result.inference_share,
+            }
+        )
+        return
+    from hwbench import spaces
+    from hwbench.reports.terminal import table_view
+
+    print_view(table_view(result.table, spaces.get(result.table.space)))
+    say(f"Written to {result.path} in {result.seconds:.0f} s. Next: hwbench table verify {result.path}")
+
+
+def _profile_models(models: list[Path], device: object, options: object, json: bool) -> None:
+    from hwbench.workflows.profile_models import profile_models
+
+    with progress_bar() as report:
+        result = profile_models(models, device=device, options=options, on_progress=report)  # type: ignore[arg-type]
+    if json:
+        print_json(
+            {
+                "table": None,
+                "rows": len(result.models),
+                "flags": {flag: sum(flag in m.latency.flags for m in result.models)
+                          for flag in sorted({f for m in result.models for f in m.latency.flags})},
+                "seconds": result.seconds,
+                "inference_share": result.inference_share,
+                "target": result.target,
+                "models": result.models,
+                "launches": result.launches,
+            }
+        )  # fmt: skip
+        return
+    from hwbench.reports.terminal import models_view
+
+    print_view(models_view(result))

@@ -1,0 +1,103 @@
+"""hwbench table show | predict | verify"""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from hwbench.cli.options import DeviceOption, PresetName
+from hwbench.cli.output import Json, print_json, print_view, progress_bar
+
+TablePath = Annotated[Path, typer.Argument(help="A table that `hwbench profile` wrote.")]
+
+app = typer.Typer(no_args_is_help=True, help="Look at a table, use it, check it.")
+
+
+@app.command()
+def show(table: TablePath, json: Json = False) -> None:
+    """The latencies of a table, its target, and how good it is."""
+    from hwbench.tables import lookup
+
+    found = lookup.load(table)
+    if json:
+        print_json(found)
+        return
+    from hwbench import spaces
+    from hwbench.reports.terminal import table_view
+
+    print_view(table_view(found, spaces.get(found.space)))
+
+
+@app.command()
+def predict(
+    table: TablePath,
+    architecture: Annotated[
+        str | None, typer.Argument(help="Choices by number (0,3,6,...) or by label (k3e3 k5e6 zero ...).")
+    ] = None,
+    random: Annotated[int | None, typer.Option(min=0, help="Take a random architecture of this seed instead.")] = None,
+    json: Json = False,
+) -> None:
+    """An architecture's latency with its interval, block by block."""
+    from hwbench import spaces
+    from hwbench.errors import UsageError
+    from hwbench.tables import lookup
+    from hwbench.tables.source import TableSource
+
+    found = lookup.load(table)
+    space = spaces.get(found.space)
+    if (architecture is None) == (random is None):
+        raise UsageError("Give either an architecture or --random SEED.")
+    chosen = space.sample(1, random or 0) if architecture is None else space.read(architecture)
+    prediction = TableSource(found, space).explain(chosen)
+    if json:
+        print_json({"architecture": chosen[0].tolist(), "labels": space.describe(chosen), "prediction": prediction})
+        return
+    from hwbench.reports.terminal import prediction_view
+
+    print_view(prediction_view(prediction))
+
+
+@app.command()
+def verify(
+    table: TablePath,
+    networks: Annotated[int, typer.Option(min=3, help="How many random networks to measure.")] = 20,
+    preset: Annotated[PresetName | None, typer.Option(help="How much to measure; the table's own by default.")] = None,
+    seed: Annotated[int, typer.Option(min=0, help="Seed of the random networks.")] = 1,
+    device: DeviceOption = None,
+    resume: Annotated[bool, typer.Option("--resume", help="Continue an interrupted run.")] = False,
+    json: Json = False,
+) -> None:
+    """Do sums of the table's blocks equal whole networks? Measures some and says."""
+    from hwbench.devices import find
+    from hwbench.workflows.verify import verify as run
+
+    with progress_bar() as report:
+        result = run(
+            table,
+            networks,
+            seed=seed,
+            preset=preset.value if preset else None,
+            device=find(device),
+            resume=resume,
+            on_progress=report,
+        )
+    found = result.additivity
+    if json:
+        print_json(
+            {
+                "networks": found.networks,
+                "bias": found.bias,
+                "mape": found.mape,
+                "spearman": found.spearman,
+                "spearman_ci": found.spearman_ci,
+                "seconds": result.seconds,
+                "launches": result.launches,
+                "measured": result.networks,
+            }
+        )
+        return
+    from hwbench.reports.terminal import verification_view
+
+    print_view(verification_view(result))

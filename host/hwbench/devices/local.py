@@ -1,0 +1,139 @@
+"""This computer, measured through the Python runner in a process of its own."""
+
+from __future__ import annotations
+
+import json
+import os
+import subprocess
+import sys
+import time
+from collections.abc import Callable
+from contextlib import AbstractContextManager
+from functools import cached_property
+from pathlib import Path
+from typing import Any
+
+from hwbench.devices.base import LaunchRequest
+from hwbench.devices.linux import LinuxMachine
+from hwbench.devices.lock import exclusive
+from hwbench.devices.runner_files import python_runner
+from hwbench.errors import DeviceError, RunnerCrashed, RunnerTimeout, UsageError
+from hwbench.records import DeviceRecord, EngineRecord
+
+_SIGNALS = {
+    -4: "ran an instruction this processor lacks (SIGILL)",
+    -6: "aborted (SIGABRT)",
+    -7: "met a bus error (SIGBUS)",
+    -9: "was killed, perhaps for using too much memory (SIGKILL)",
+    -11: "crashed (SIGSEGV)",
+}
+_BAD_PLAN, _NO_ENGINE, _OUTPUT = 64, 65, 67
+_QUIET_SAMPLE_S = 0.1
+_POLL_S = 0.1
+_GRACE_S = 10.0
+
+
+class LocalDevice:
+    """This computer. `python` is the interpreter that runs the runner; by default the one that runs hwbench."""
+
+    name = "local"
+
+    def __init__(self, python: Path | None = None) -> None:
+        self._python = python or Path(sys.executable)
+        self._machine = LinuxMachine()
+
+    def record(self) -> DeviceRecord:
+        return self._machine.record("local")
+
+    @cached_property
+    def _selftest(self) -> dict[str, Any]:
+        command = [str(self._python), str(python_runner()), "--selftest"]
+        try:
+            done = subprocess.run(command, capture_output=True, text=True, timeout=60, check=False)
+            report: dict[str, Any] = json.loads(done.stdout)
+        except (OSError, ValueError, subprocess.TimeoutExpired) as error:
+            raise RunnerCrashed(f"The runner's self-test with {self._python} failed: {error}.") from error
+        if "error" in report:
+            raise DeviceError(
+                f"No engine works with {self._python}: {report['error']}.", hint="Install ai-edge-litert there."
+            )
+        return report
+
+    @property
+    def runner(self) -> str:
+        return str(self._selftest["runner"])
+
+    def engine(self) -> EngineRecord:
+        found = self._selftest
+        return EngineRecord(found["engine"], found["engine_package"], found["engine_version"], found["engine_sha256"])
+
+    def lock(self) -> AbstractContextManager[None]:
+        return exclusive(self.record().id, self.name)
+
+    def memory_budget_bytes(self) -> int:
+        """The smaller of a quarter of the available memory and 1 GiB."""
+        return min(self._machine.available_memory_bytes() // 4, 1 << 30)
+
+    def choose_cores(self, threads: int, wanted: tuple[int, ...]) -> tuple[int, ...]:
+        allowed = sorted(os.sched_getaffinity(0))
+        if wanted:
+            if not set(wanted) <= set(allowed):
+                raise UsageError(f"Cores {wanted} are not all available; this process may use {allowed}.")
+            return wanted
+        if threads >= len(allowed):
+            return tuple(allowed)
+        before = self._machine.busy()
+        time.sleep(_QUIET_SAMPLE_S)
+        after = self._machine.busy()
+        # The last cores first where all are equally quiet: core 0 often serves interrupts.
+        busiest_last = sorted(allowed, key=lambda core: (after.get(core, 0) - before.get(core, 0), -core))
+        return tuple(sorted(busiest_last[:threads]))
+
+    def describe_cores(self, threads: int, wanted: tuple[int, ...]) -> str:
+        if wanted:
+            return ",".join(map(str, wanted))
+        return f"{threads} of {','.join(map(str, sorted(os.sched_getaffinity(0))))}"
+
+    def parent_pid(self) -> int:
+        return os.getpid()
+
+    def launch(self, request: LaunchRequest, progress: Callable[[], None]) -> None:
+        log = request.results.with_suffix(".log")
+        command = [str(self._python), str(python_runner()), str(request.plan), str(request.results)]
+        with log.open("wb") as stderr:
+            process = subprocess.Popen(command, stdin=subprocess.DEVNULL, stdout=stderr, stderr=stderr)
+            try:
+                self._wait(process, request.deadline_s + _GRACE_S, progress)
+            finally:
+                if process.poll() is None:
+                    process.terminate()
+                    try:
+                        process.wait(_GRACE_S)
+                    except subprocess.TimeoutExpired:
+                        process.kill()
+                        process.wait()
+        if process.returncode != 0:
+            raise self._failed(process.returncode, log)
+
+    @staticmethod
+    def _wait(process: subprocess.Popen[bytes], limit_s: float, progress: Callable[[], None]) -> None:
+        end = time.monotonic() + limit_s
+        while True:
+            try:
+                process.wait(_POLL_S)
+                return
+            except subprocess.TimeoutExpired:
+                progress()
+            if time.monotonic() > end:
+                process.kill()
+                process.wait()
+                raise RunnerTimeout(f"The runner did not end within {limit_s:.0f} s.", hint="Continue with --resume.")
+
+    def _failed(self, code: int, log: Path) -> RunnerCrashed:
+        last = (log.read_text(errors="replace").strip().splitlines() or ["it said nothing"])[-1][:300]
+        if code == _NO_ENGINE:
+            return RunnerCrashed(f"The runner found no engine: {last}.", hint="Install ai-edge-litert.")
+        if code in (_BAD_PLAN, _OUTPUT):
+            return RunnerCrashed(f"The runner stopped: {last}.", hint="Continue with --resume once that is mended.")
+        reason = _SIGNALS.get(code, f"ended with status {code}")
+        return RunnerCrashed(f"The runner {reason}; its last words: {last}.", hint="Continue with --resume.")

@@ -1,0 +1,99 @@
+"""Own files: schema and content hash in one JSON object, replaced atomically, refused when torn or too new.
+
+    {"schema": "hwbench.table/1", "sha256": "...", "content": {...}}
+
+The hash covers the exact bytes of `content`, and the rest of the file must be exactly what hwbench writes,
+so a flipped byte anywhere is found.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import os
+from collections.abc import Callable, Mapping
+from pathlib import Path
+from typing import Any, TypeAlias, TypeVar
+
+import msgspec
+
+from hwbench.errors import CorruptFile, DataError, DeviceError, SchemaTooNew
+
+T = TypeVar("T")
+Upgrade: TypeAlias = Callable[[dict[str, Any]], dict[str, Any]]
+
+_SUFFIX = b"}\n"
+
+
+def write_atomically(path: Path, data: bytes) -> None:
+    """Replaces `path` by `data` or leaves it as it was. Raises DeviceError when the disk refuses."""
+    temporary = path.with_name(f".{path.name}.{os.getpid()}.tmp")
+    try:
+        path.parent.mkdir(parents=True, exist_ok=True)
+        with temporary.open("wb") as file:
+            file.write(data)
+            file.flush()
+            os.fsync(file.fileno())
+        temporary.replace(path)
+    except OSError as error:
+        temporary.unlink(missing_ok=True)
+        raise DeviceError(
+            f"{path} cannot be written: {error.strerror}.", hint="Free some space or choose another folder."
+        ) from error
+
+
+def save(path: Path, kind: str, version: int, content: object) -> None:
+    """Writes `content` (anything msgspec encodes) as a file of `kind` and `version`."""
+    encoded = msgspec.json.encode(content)
+    write_atomically(path, _prefix(kind, version, encoded) + encoded + _SUFFIX)
+
+
+def load(path: Path, kind: str, version: int, content: type[T], upgrades: Mapping[int, Upgrade] | None = None) -> T:
+    """The content of an own file; `upgrades[n]` turns version n into n + 1.
+
+    Raises DataError (missing), CorruptFile or SchemaTooNew, each naming the file.
+    """
+    data = read(path)
+    found, body = _verified(path, data, kind)
+    if found > version:
+        raise SchemaTooNew(
+            f"{path} has schema hwbench.{kind}/{found}; this hwbench reads up to {version}.", hint="Upgrade hwbench."
+        )
+    try:
+        if found == version:
+            return msgspec.json.decode(body, type=content)
+        loose = msgspec.json.decode(body)
+        for step in range(found, version):
+            loose = (upgrades or {})[step](loose)
+        return msgspec.convert(loose, content)
+    except (msgspec.DecodeError, msgspec.ValidationError, RecursionError, KeyError, TypeError) as error:
+        raise CorruptFile(f"{path} is not a readable {kind}: {error}.") from error
+
+
+def read(path: Path) -> bytes:
+    """The bytes of a file. Raises DataError naming it."""
+    try:
+        return path.read_bytes()
+    except OSError as error:
+        raise DataError(f"{path} cannot be read: {error.strerror}.") from error
+
+
+def sha256(data: bytes) -> str:
+    return hashlib.sha256(data).hexdigest()
+
+
+def _prefix(kind: str, version: int, body: bytes) -> bytes:
+    return f'{{"schema": "hwbench.{kind}/{version}",\n"sha256": "{sha256(body)}",\n"content": '.encode()
+
+
+def _verified(path: Path, data: bytes, kind: str) -> tuple[int, bytes]:
+    """The version and content bytes of a file whose every byte is as it was written."""
+    head, _, rest = data.partition(b'"content": ')
+    name, _, number = head.partition(b'"')[2].partition(b'": "')[2].partition(b'"')[0].partition(b"/")
+    if name != f"hwbench.{kind}".encode() or not number.isdigit() or len(number) > 6:
+        raise CorruptFile(f"{path} is not a hwbench {kind}.", hint=f"Expected a file that starts with hwbench.{kind}/.")
+    body = rest[: -len(_SUFFIX)]
+    if data != _prefix(kind, int(number), body) + body + _SUFFIX:
+        raise CorruptFile(
+            f"{path} is damaged: its content does not match its hash.", hint="Restore it or measure again."
+        )
+    return int(number), body

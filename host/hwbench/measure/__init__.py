@@ -1,0 +1,1 @@
+"""How a number is earned: plans, launches, the journal, statistics, drift, flags."""

@@ -1,0 +1,248 @@
+"""A campaign: launch after launch until every row has its rounds and, where it can, its interval."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable, Mapping, Sequence
+from functools import partial
+
+import msgspec
+
+from hwbench.devices import Device, LaunchRequest
+from hwbench.errors import RunnerCrashed
+from hwbench.measure.estimate import Estimates, estimate
+from hwbench.measure.gate import judge
+from hwbench.measure.plan import Job, Plan
+from hwbench.measure.presets import Preset
+from hwbench.measure.results import LaunchResult, read_results
+from hwbench.measure.samples import Gate, Samples, collect
+from hwbench.measure.schedule import groups, next_rounds, restrict
+from hwbench.measure.session import Session
+from hwbench.records import Estimator
+
+_DEADLINE_S = 1800.0
+_FRUITLESS_LAUNCHES = 3
+_PROBE_ROUNDS = 20
+_PROBE_PAUSE_S = 2.0
+
+
+class ModelRow(msgspec.Struct, frozen=True):
+    """One model of a campaign: its id, its file below the session's folder, and what it will hold in memory."""
+
+    id: str
+    model: str
+    sha256: str
+    memory_bytes: int
+    anchor: bool = False
+
+
+class Settings(msgspec.Struct, frozen=True):
+    delegate: str
+    threads: int
+    cores: tuple[int, ...]
+    preset: Preset
+    estimator: Estimator
+    flush_bytes: int
+    seed: int
+
+
+class Progress(msgspec.Struct, frozen=True):
+    """Where a campaign stands. `seconds_left` is None before the first round has ended.
+
+    `refining` is the number of rows that get extra rounds, `waiting` whether the gate is closed.
+    """
+
+    launch: int
+    visits: int
+    planned: int
+    refining: int
+    seconds_left: float | None
+    waiting: bool = False
+
+
+class Campaign(msgspec.Struct, frozen=True):
+    """What a campaign brought. `inference_share` is of the wall time of this process's part of it."""
+
+    results: tuple[LaunchResult, ...]
+    samples: Samples
+    gate: Gate
+    estimates: Estimates
+    seconds: float
+    inference_share: float
+
+
+def run(
+    device: Device,
+    rows: Sequence[ModelRow],
+    settings: Settings,
+    session: Session,
+    baseline_us: Mapping[str, float],
+    on_progress: Callable[[Progress], None],
+) -> Campaign:
+    """Measures all rows; what `session` already holds is kept and not measured again.
+
+    `baseline_us` holds the best anchor levels known from earlier campaigns on the same target.
+
+    Raises RunnerCrashed when launches bring nothing any more; the session then still holds the rest.
+    """
+    begin = time.monotonic()
+    earlier = sum(_inference_ns(result) for result in session.results())
+    dealt = groups({row.id: row.memory_bytes for row in rows if not row.anchor}, device.memory_budget_bytes())
+    clock = _Clock(rows, settings.preset, on_progress)
+    fruitless = 0
+    anchors = [row.id for row in rows if row.anchor]
+    patience = _Patience(settings.preset.patience_s)
+    while True:
+        results = session.results()
+        samples = collect(results, settings.estimator)
+        gate = judge(samples, anchors, settings.estimator, baseline_us)
+        estimates = estimate(samples, settings.estimator, gate, settings.seed)
+        wanted = [row.id for row in rows if not row.anchor and row.id not in samples.failures]
+        rounds = next_rounds(
+            {row: len(samples.counted(row, gate, patience.left)) for row in wanted},
+            {job: found.half_width for job, found in estimates.measurements.items()},
+            settings.preset,
+        )
+        if not rounds:
+            break
+        if patience.left and (gate.disturbed(len(results) - 1) or (not results and baseline_us)):
+            clock.waiting()
+            known = gate.baseline_us or baseline_us
+            patience.wait_for(partial(_probe, device, rows, settings, session, known))
+        number = len(session.launches)
+        launched = time.monotonic()
+        _launch(device, rows, restrict(rounds, dealt)[0], settings, session, clock)
+        after = collect(session.results(), settings.estimator)
+        if judge(after, anchors, settings.estimator, baseline_us).disturbed(number):
+            patience.spend(time.monotonic() - launched)
+        progressed = after.total_rounds(wanted) > samples.total_rounds(wanted) or len(after.failures) > len(
+            samples.failures
+        )
+        fruitless = 0 if progressed else fruitless + 1
+        if fruitless >= _FRUITLESS_LAUNCHES:
+            raise RunnerCrashed(
+                f"{fruitless} launches in a row brought no result.", hint=f"The logs are in {session.folder}."
+            )
+    seconds = time.monotonic() - begin
+    share = (sum(_inference_ns(result) for result in results) - earlier) / 1e9 / seconds if seconds > 0 else 0.0
+    return Campaign(tuple(results), samples, gate, estimates, seconds, share)
+
+
+class _Patience:
+    """How many seconds may still go into waiting for an undisturbed machine."""
+
+    def __init__(self, seconds: float) -> None:
+        self._seconds = seconds
+
+    @property
+    def left(self) -> bool:
+        return self._seconds > 0
+
+    def spend(self, seconds: float) -> None:
+        self._seconds -= seconds
+
+    def wait_for(self, quiet: Callable[[], bool]) -> None:
+        """Probes until it is quiet or patience ends; the first probe comes at once."""
+        while self.left:
+            begin = time.monotonic()
+            if quiet():
+                return
+            time.sleep(_PROBE_PAUSE_S)
+            self.spend(time.monotonic() - begin)
+
+
+def _probe(
+    device: Device, rows: Sequence[ModelRow], settings: Settings, session: Session, baseline_us: Mapping[str, float]
+) -> bool:
+    """Whether the anchors alone reach their baseline now."""
+    anchors = {row.id: _PROBE_ROUNDS for row in rows if row.anchor}
+    plan = _plan(device, rows, anchors, settings, launch=len(session.launches))
+    path = session.probe(plan)
+    device.launch(LaunchRequest(path, path.with_suffix(".results"), _DEADLINE_S), lambda: None)
+    samples = collect([read_results(path.with_suffix(".results"), anchors)], settings.estimator)
+    return not judge(samples, list(anchors), settings.estimator, baseline_us).disturbed(0)
+
+
+def _plan(device: Device, rows: Sequence[ModelRow], rounds: Mapping[str, int], settings: Settings, launch: int) -> Plan:
+    """The plan of a launch; anchors are visited as often as the row with the most rounds."""
+    most = max(rounds.values())
+    return Plan(
+        launch=launch,
+        run_pass="time",
+        delegate=settings.delegate,
+        threads=settings.threads,
+        cores=device.choose_cores(settings.threads, settings.cores),
+        seed=settings.seed + launch,
+        jobs=tuple(
+            Job(row.id, row.model, row.sha256, most if row.anchor else rounds[row.id], row.anchor)
+            for row in rows
+            if row.anchor or row.id in rounds
+        ),
+        deadline_s=_DEADLINE_S,
+        memory_budget_bytes=2 * device.memory_budget_bytes(),
+        parent_pid=device.parent_pid(),
+        flush_bytes=settings.flush_bytes,
+        burst=settings.preset.burst,
+    )
+
+
+def _launch(
+    device: Device,
+    rows: Sequence[ModelRow],
+    rounds: dict[str, int],
+    settings: Settings,
+    session: Session,
+    clock: _Clock,
+) -> None:
+    number = len(session.launches)
+    plan = _plan(device, rows, rounds, settings, number)
+    session.begin(plan)
+    path = session.results_path(number)
+    clock.launched(number, sum(job.rounds for job in plan.jobs), len(rounds))
+
+    def progress() -> None:
+        clock.tick(path.read_bytes().count(b'"kind":"visit"') if path.exists() else 0)
+
+    device.launch(LaunchRequest(session.plan_path(number), path, _DEADLINE_S), progress)
+    result = read_results(path, [job.id for job in plan.jobs])
+    clock.ended(len(result.visits))
+    session.end(number, result.status)
+
+
+def _inference_ns(result: LaunchResult) -> int:
+    return sum(sum(visit.wall_ns) + visit.warmup_ns for visit in result.visits)
+
+
+class _Clock:
+    """Estimates the time left from the visits so far."""
+
+    def __init__(self, rows: Sequence[ModelRow], preset: Preset, report: Callable[[Progress], None]) -> None:
+        self._report = report
+        self._rows = sum(not row.anchor for row in rows)
+        self._jobs = len(rows)
+        self._base = len(rows) * preset.base_rounds
+        self._begin = time.monotonic()
+        self._done = 0
+        self._launch = 0
+        self._in_launch = 0
+        self._refining = 0
+
+    def waiting(self) -> None:
+        self._report(Progress(self._launch, self._done, self._base, self._refining, None, waiting=True))
+
+    def launched(self, number: int, visits: int, rows: int) -> None:
+        self._launch = number
+        self._in_launch = visits
+        self._refining = rows if rows < self._rows and self._done >= self._base else 0
+        self._base = max(self._base, self._done + visits)
+        self.tick(0)
+
+    def tick(self, visits: int) -> None:
+        done = self._done + visits
+        left = None
+        if done >= self._jobs:
+            left = (time.monotonic() - self._begin) / done * (self._base - done)
+        self._report(Progress(self._launch, done, self._base, self._refining, left))
+
+    def ended(self, visits: int) -> None:
+        self._done += visits

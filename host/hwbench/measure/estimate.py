@@ -1,0 +1,122 @@
+"""From samples to measurements: levels, drift, intervals, flags."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+
+import msgspec
+import numpy as np
+from numpy.typing import NDArray
+
+from hwbench.measure.drift import round_factors
+from hwbench.measure.samples import Gate, Samples, VisitSummary, matrix
+from hwbench.measure.statistics import between_launch_spread, bootstrap_levels, interval, level
+from hwbench.records import Estimator, Measurement, Rounds
+
+NOISY = "noisy"
+GATE_TIMEOUT = "gate_timeout"
+THROTTLED = "throttled"
+UNPINNED = "unpinned"
+FAILED = "failed"
+
+NOISY_HALF_WIDTH = 0.05
+_THROTTLED_FREQUENCY = 0.9
+
+
+class Estimates(msgspec.Struct, frozen=True):
+    """Measurements of all jobs of a session, anchors among them.
+
+    `spread` is the standard deviation of log levels between launches, pooled over rows.
+    """
+
+    measurements: dict[str, Measurement]
+    spread: float
+
+
+def estimate(samples: Samples, estimator: Estimator, gate: Gate, seed: int = 0) -> Estimates:
+    """Measurements of every job that has visits.
+
+    Disturbed launches are left out where a job has others; where it has none they are all there is, and the
+    measurement is flagged `gate_timeout`.
+    """
+    factors = _factors(samples)
+    used = {job: samples.undisturbed(job, gate) or found for job, found in samples.visits.items()}
+    values = {job: np.array([visit.value_us for visit in found]) for job, found in used.items()}
+    launches = {job: np.array([visit.launch for visit in found]) for job, found in used.items()}
+    spread = between_launch_spread(_launch_levels(values, launches, estimator.order))
+    measurements = {}
+    for number, (job, found) in enumerate(samples.visits.items()):
+        own = np.array([factors[visit.launch, visit.round] for visit in used[job]])
+        value = level(values[job], estimator.order)
+        resampled = bootstrap_levels(values[job], launches[job], estimator.order, seed + number)
+        count = len(np.unique(launches[job]))
+        lower, upper = interval(value, resampled, spread, count)
+        measurements[job] = Measurement(
+            value_us=value,
+            lower_us=lower,
+            upper_us=upper,
+            drift_corrected_us=level(values[job] / own, estimator.order),
+            flags=_flags(found, samples, job, (upper - lower) / 2 / value, gate),
+            launches=count,
+            rounds=_rounds(found, factors, gate),
+        )
+    return Estimates(measurements, spread)
+
+
+def _factors(samples: Samples) -> dict[tuple[int, int], float]:
+    """The drift of every (launch, round), relative to its launch's median round."""
+    factors = {}
+    for launch in sorted({visit.launch for found in samples.visits.values() for visit in found}):
+        _, rounds, values = matrix(samples.visits, launch)
+        for number, factor in zip(rounds, round_factors(values), strict=True):
+            factors[launch, number] = float(factor)
+    return factors
+
+
+def _launch_levels(
+    values: Mapping[str, NDArray[np.float64]], launches: Mapping[str, NDArray[np.int64]], order: int
+) -> NDArray[np.float64]:
+    """Levels of each launch alone, jobs x launches, NaN where a job was not visited often enough."""
+    numbers = sorted({int(n) for found in launches.values() for n in np.unique(found)})
+    levels = np.full((len(values), len(numbers)), np.nan)
+    for row, job in enumerate(values):
+        for column, number in enumerate(numbers):
+            own = values[job][launches[job] == number]
+            if own.size >= order:
+                levels[row, column] = level(own, order)
+    return levels
+
+
+def _flags(found: Sequence[VisitSummary], samples: Samples, job: str, half_width: float, gate: Gate) -> tuple[str, ...]:
+    flags = []
+    if half_width > NOISY_HALF_WIDTH:
+        flags.append(NOISY)
+    if not samples.undisturbed(job, gate):
+        flags.append(GATE_TIMEOUT)
+    clocks = [visit.frequency_khz for visit in found if visit.frequency_khz]
+    if clocks and np.median(clocks) < _THROTTLED_FREQUENCY * max(clocks):
+        flags.append(THROTTLED)
+    if not samples.pinned or not all(visit.on_mask for visit in found):
+        flags.append(UNPINNED)
+    if job in samples.failures:
+        flags.append(FAILED)
+    return tuple(flags)
+
+
+def _rounds(found: Sequence[VisitSummary], factors: Mapping[tuple[int, int], float], gate: Gate) -> Rounds:
+    def column(name: str) -> tuple[float, ...]:
+        return tuple(round(getattr(visit, name), 3) for visit in found)
+
+    return Rounds(
+        launch=tuple(visit.launch for visit in found),
+        round=tuple(visit.round for visit in found),
+        count=tuple(visit.count for visit in found),
+        value_us=column("value_us"),
+        min_us=column("min_us"),
+        p10_us=column("p10_us"),
+        p25_us=column("p25_us"),
+        p50_us=column("p50_us"),
+        cpu_p25_us=column("cpu_p25_us"),
+        factor=tuple(round(factors[visit.launch, visit.round], 5) for visit in found),
+        used=tuple(not gate.disturbed(visit.launch) for visit in found),
+    )

@@ -1,0 +1,44 @@
+"""How much to measure: quick for a look, standard for tables that are kept, publish for figures in print."""
+
+from __future__ import annotations
+
+import msgspec
+
+from hwbench.errors import UsageError
+from hwbench.measure.plan import Burst
+
+
+class Preset(msgspec.Struct, frozen=True):
+    """`launches` x `rounds` for every row, then up to `max_launches` for rows whose interval is too wide.
+
+    `target` is the half-width of the 95 % interval that is asked for, relative to the value. `patience_s` is how
+    long a campaign waits, and repeats disturbed launches, for a machine that is slower than it can be.
+    """
+
+    name: str
+    target: float
+    rounds: int
+    launches: int
+    max_launches: int
+    patience_s: float
+    burst: Burst = Burst()
+
+    @property
+    def base_rounds(self) -> int:
+        return self.rounds * self.launches
+
+
+PRESETS = {
+    preset.name: preset
+    for preset in (
+        Preset("quick", target=0.03, rounds=6, launches=2, max_launches=4, patience_s=20.0),
+        Preset("standard", target=0.01, rounds=10, launches=3, max_launches=7, patience_s=180.0),
+        Preset("publish", target=0.005, rounds=15, launches=5, max_launches=12, patience_s=1800.0),
+    )
+}
+
+
+def preset(name: str) -> Preset:
+    if name not in PRESETS:
+        raise UsageError(f"There is no preset {name!r}.", hint=f"Choose one of {', '.join(PRESETS)}.")
+    return PRESETS[name]

@@ -1,0 +1,223 @@
+"""Blocks and networks as .tflite files, fp32 or int8, NHWC with batch 1.
+
+int8 is full-integer: per-tensor asymmetric activations, per-channel symmetric kernels, int32 biases.
+A stride-2 convolution with PyTorch's symmetric padding becomes PAD + VALID, since SAME would put the
+odd pixel on one side only; XNNPACK fuses the two.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from typing import Literal, TypeAlias
+
+import msgspec
+import numpy as np
+from ai_edge_litert import schema_py_generated as schema
+from numpy.typing import NDArray
+
+from hwbench.errors import ModelError
+from hwbench.models.tflite_writer import Quantization, Tensor, TfliteWriter
+from hwbench.models.weights import Weights, folded
+from hwbench.spaces.ops import INPUT, Activation, Add, Conv, GlobalAveragePool, Linear, Op
+from hwbench.spaces.space import NamedBlock
+
+Precision: TypeAlias = Literal["fp32", "int8"]
+Range: TypeAlias = tuple[float, float]
+
+_FUSED: dict[Activation, int] = {
+    "none": schema.ActivationFunctionType.NONE,
+    "relu": schema.ActivationFunctionType.RELU,
+    "relu6": schema.ActivationFunctionType.RELU6,
+}
+
+
+class ModelFile(msgspec.Struct, frozen=True):
+    """The bytes of a .tflite file and the names of its outputs, in order."""
+
+    data: bytes
+    outputs: tuple[str, ...]
+
+
+def write_model(
+    network: Sequence[NamedBlock],
+    weights: Weights,
+    precision: Precision = "fp32",
+    ranges: Mapping[str, Range] | None = None,
+    every_output: bool = False,
+) -> ModelFile:
+    """The blocks chained into one model; a single block is a network of one.
+
+    `ranges` gives (lowest, highest) of each activation tensor by name (`input`, `<block>.<op>`) and is
+    needed for int8. With `every_output` all activation tensors are outputs (for calibration).
+    Raises ModelError for missing weights or ranges, or shapes that do not chain.
+    """
+    if not network:
+        raise ModelError("A model needs at least one block.")
+    if precision == "int8" and ranges is None:
+        raise ModelError("An int8 model needs the ranges of its activations.")
+    lowering = _Lowering(weights, ranges if precision == "int8" else None)
+    first = network[0].block.in_shape
+    current = lowering.activation(INPUT, first)
+    model_input = current
+    names: list[str] = []
+    outputs: list[Tensor] = []
+    for named in network:
+        if current.shape[1:] != named.block.in_shape:
+            raise ModelError(f"Block {named.name} needs an input of {named.block.in_shape}, not {current.shape[1:]}.")
+        tensors = {INPUT: current}
+        for op in named.block.ops():
+            current = lowering.op(f"{named.name}.{op.name}", op, tensors)
+            tensors[op.name] = current
+            names.append(f"{named.name}.{op.name}")
+            outputs.append(current)
+    if not every_output:
+        names, outputs = names[-1:], outputs[-1:]
+    return ModelFile(lowering.writer.finish([model_input], outputs), tuple(names))
+
+
+class _Lowering:
+    """Turns primitive ops into TFLite operators; `ranges` is None for fp32."""
+
+    def __init__(self, weights: Weights, ranges: Mapping[str, Range] | None) -> None:
+        self.writer = TfliteWriter("hwbench")
+        self._weights = weights
+        self._ranges = ranges
+
+    @property
+    def _int8(self) -> bool:
+        return self._ranges is not None
+
+    def activation(self, name: str, shape: Sequence[int], like: Tensor | None = None) -> Tensor:
+        """An activation tensor; `like` shares another tensor's quantization."""
+        if self._ranges is None:
+            return self.writer.tensor(name, (1, *shape), np.float32)
+        if like is not None:
+            return self.writer.tensor(name, (1, *shape), np.int8, like.quantization)
+        if name not in self._ranges:
+            raise ModelError(f"The calibration lacks the range of {name!r}.")
+        return self.writer.tensor(name, (1, *shape), np.int8, activation_quantization(self._ranges[name]))
+
+    def op(self, name: str, op: Op, tensors: Mapping[str, Tensor]) -> Tensor:
+        source = tensors[op.source]
+        match op:
+            case Conv():
+                return self._conv(name, op, source)
+            case Linear():
+                return self._linear(name, op, source)
+            case GlobalAveragePool():
+                return self._global_average_pool(name, op, source)
+            case Add():
+                return self._add(name, op, source, tensors[op.other])
+
+    def _conv(self, name: str, op: Conv, source: Tensor) -> Tensor:
+        if op.groups not in (1, op.in_shape[2]) or op.out_channels % op.groups:
+            raise ModelError(f"{name}: LiteRT files hold dense and depthwise convolutions, not {op.groups} groups.")
+        if op.activation not in _FUSED:
+            raise ModelError(f"{name}: the activation {op.activation} cannot be fused into a convolution.")
+        depthwise = op.groups > 1
+        kernel, bias = folded(self._weights, name, op)
+        # TFLite: out x height x width x in, or for depthwise 1 x height x width x out.
+        layout = kernel.transpose(1, 2, 3, 0) if depthwise else kernel.transpose(0, 2, 3, 1)
+        padded = op.padding == "symmetric" and op.stride > 1 and op.kernel > 1
+        source = self._pad(f"{name}.pad", source, op.kernel // 2) if padded else source
+        parameters = self._constants(name, layout, bias, 3 if depthwise else 0, source)
+        output = self.activation(name, op.out_shape)
+        options = schema.DepthwiseConv2DOptionsT() if depthwise else schema.Conv2DOptionsT()
+        options.padding = schema.Padding.VALID if padded else schema.Padding.SAME
+        options.strideH = options.strideW = op.stride
+        options.dilationHFactor = options.dilationWFactor = 1
+        options.fusedActivationFunction = _FUSED[op.activation]
+        if depthwise:
+            options.depthMultiplier = op.out_channels // op.groups
+            code, kind = schema.BuiltinOperator.DEPTHWISE_CONV_2D, schema.BuiltinOptions.DepthwiseConv2DOptions
+        else:
+            code, kind = schema.BuiltinOperator.CONV_2D, schema.BuiltinOptions.Conv2DOptions
+        self.writer.operator(code, 3 if self._int8 else 1, [source, *parameters], output, (kind, options))
+        return output
+
+    def _linear(self, name: str, op: Linear, source: Tensor) -> Tensor:
+        kernel, bias = folded(self._weights, name, op)
+        parameters = self._constants(name, kernel, bias, 0, source)
+        output = self._flat(name, op.out_channels)
+        options = schema.FullyConnectedOptionsT()
+        options.fusedActivationFunction = schema.ActivationFunctionType.NONE
+        self.writer.operator(
+            schema.BuiltinOperator.FULLY_CONNECTED,
+            # Version 9 admits one scale per output channel.
+            9 if self._int8 else 1,
+            [source, *parameters],
+            output,
+            (schema.BuiltinOptions.FullyConnectedOptions, options),
+        )
+        return output
+
+    def _flat(self, name: str, channels: int) -> Tensor:
+        return self.activation(name, (channels,))
+
+    def _global_average_pool(self, name: str, op: GlobalAveragePool, source: Tensor) -> Tensor:
+        output = self.activation(name, op.out_shape, like=source)
+        options = schema.Pool2DOptionsT()
+        options.padding = schema.Padding.VALID
+        options.strideH = options.strideW = 1
+        options.filterHeight, options.filterWidth = op.in_shape[:2]
+        self.writer.operator(
+            schema.BuiltinOperator.AVERAGE_POOL_2D,
+            2 if self._int8 else 1,
+            [source],
+            output,
+            (schema.BuiltinOptions.Pool2DOptions, options),
+        )
+        return output
+
+    def _add(self, name: str, op: Add, left: Tensor, right: Tensor) -> Tensor:
+        output = self.activation(name, op.out_shape)
+        options = (schema.BuiltinOptions.AddOptions, schema.AddOptionsT())
+        self.writer.operator(schema.BuiltinOperator.ADD, 2 if self._int8 else 1, [left, right], output, options)
+        return output
+
+    def _pad(self, name: str, source: Tensor, border: int) -> Tensor:
+        _, height, width, channels = source.shape
+        output = self.activation(name, (height + 2 * border, width + 2 * border, channels), like=source)
+        amounts = np.array([[0, 0], [border, border], [border, border], [0, 0]], np.int32)
+        borders = self.writer.tensor(f"{name}.amounts", amounts.shape, np.int32, data=amounts)
+        options = (schema.BuiltinOptions.PadOptions, schema.PadOptionsT())
+        self.writer.operator(schema.BuiltinOperator.PAD, 2 if self._int8 else 1, [source, borders], output, options)
+        return output
+
+    def _constants(
+        self, name: str, kernel: NDArray[np.float32], bias: NDArray[np.float32], axis: int, source: Tensor
+    ) -> tuple[Tensor, Tensor]:
+        """Kernel and bias as constants, quantized per output channel along `axis` for int8."""
+        if source.quantization is None:
+            return (
+                self.writer.tensor(f"{name}.weight", kernel.shape, np.float32, data=kernel),
+                self.writer.tensor(f"{name}.bias", bias.shape, np.float32, data=bias),
+            )
+        others = tuple(i for i in range(kernel.ndim) if i != axis)
+        scales = np.maximum(np.abs(kernel).max(axis=others), 1e-12) / 127.0
+        along = [1] * kernel.ndim
+        along[axis] = -1
+        integers = np.clip(np.round(kernel / scales.reshape(along)), -127, 127).astype(np.int8)
+        bias_scales = scales * source.quantization.scales[0]
+        limit = 2**31 - 1
+        bias_integers = np.clip(np.round(bias / bias_scales), -limit, limit).astype(np.int32)
+        zeros = (0,) * len(scales)
+        return (
+            self.writer.tensor(
+                f"{name}.weight", kernel.shape, np.int8, Quantization(tuple(map(float, scales)), zeros, axis), integers
+            ),
+            self.writer.tensor(
+                f"{name}.bias",
+                bias.shape,
+                np.int32,
+                Quantization(tuple(map(float, bias_scales)), zeros, 0),
+                bias_integers,
+            ),
+        )
+
+
+def activation_quantization(bounds: Range) -> Quantization:
+    """int8 scale and zero point that cover `bounds` and represent 0 exactly (TFLite's 8-bit specification)."""
+    low, high = min(float(bounds[0]), 0.0), max(float(bounds[1]), 0.0)
+    scale = max(high - low, 1e-9) / 255.0
+    return Quantization((scale,), (int(np.clip(round(-128 - low / scale), -128, 127)),))

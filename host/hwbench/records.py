@@ -1,0 +1,111 @@
+"""What hwbench writes down: plain typed structs, no behaviour. Latency is in microseconds, sizes in bytes."""
+
+from __future__ import annotations
+
+import msgspec
+
+
+class Cache(msgspec.Struct, frozen=True):
+    level: int
+    kind: str
+    size_bytes: int
+    shared_with: str
+
+
+class DeviceRecord(msgspec.Struct, frozen=True):
+    """A machine as it was when it was measured. None: not readable; `unreadable` says why."""
+
+    id: str
+    kind: str
+    cpu_model: str
+    architecture: str
+    cores: int
+    allowed_cores: tuple[int, ...]
+    caches: tuple[Cache, ...]
+    governor: str | None
+    frequency_khz_min: int | None
+    frequency_khz_max: int | None
+    cgroup_cpus: float | None
+    cgroup_memory_bytes: int | None
+    memory_bytes: int
+    page_bytes: int
+    load_average: float
+    virtualised: str | None
+    kernel: str
+    system: str
+    boot_id: str | None
+    recorded_at: str
+    unreadable: dict[str, str]
+
+
+class EngineRecord(msgspec.Struct, frozen=True):
+    """The library that ran the models; `sha256` is of the file that holds the kernels."""
+
+    name: str
+    package: str
+    version: str
+    sha256: str | None
+
+
+class Target(msgspec.Struct, frozen=True):
+    """What a latency belongs to. Two are comparable only if all of this agrees."""
+
+    device_id: str
+    engine: EngineRecord
+    delegate: str
+    precision: str
+    batch: int
+    threads: int
+    cores: str
+    regime: str
+    cache: str
+    runner: str
+
+
+class Estimator(msgspec.Struct, frozen=True):
+    """How samples become a number: a quantile of each burst of `clock` time, then the `order`-th smallest visit.
+
+    The latency is the one that `order` separate visits reproduce: a neighbour on the same physical core slows
+    a virtual machine by up to a third for seconds, never speeds it up, so the low end is what belongs to the device.
+    """
+
+    clock: str = "wall"
+    burst_quantile: float = 0.1
+    order: int = 2
+
+
+class Rounds(msgspec.Struct, frozen=True):
+    """One entry per visit, in order of time.
+
+    `value_us` is the estimator's quantile of the burst, `factor` the drift of the round (1.0: none), and `used`
+    is false for launches in which the anchors stayed above their baseline.
+    """
+
+    launch: tuple[int, ...]
+    round: tuple[int, ...]
+    count: tuple[int, ...]
+    value_us: tuple[float, ...]
+    min_us: tuple[float, ...]
+    p10_us: tuple[float, ...]
+    p25_us: tuple[float, ...]
+    p50_us: tuple[float, ...]
+    cpu_p25_us: tuple[float, ...]
+    factor: tuple[float, ...]
+    used: tuple[bool, ...]
+
+
+class Measurement(msgspec.Struct, frozen=True):
+    """A latency, the 95 % interval that a new run should fall into, and where both come from."""
+
+    value_us: float
+    lower_us: float
+    upper_us: float
+    drift_corrected_us: float
+    flags: tuple[str, ...]
+    launches: int
+    rounds: Rounds
+
+    @property
+    def half_width(self) -> float:
+        """Half the interval's width relative to the value."""
+        return (self.upper_us - self.lower_us) / 2 / self.value_us

@@ -1,0 +1,63 @@
+"""Architectures as numbers: what latency predictors and linear models read."""
+
+from __future__ import annotations
+
+import numpy as np
+from numpy.typing import ArrayLike, NDArray
+
+from hwbench.spaces.blocks import Block
+from hwbench.spaces.ops import Add, Conv, GlobalAveragePool, sources
+from hwbench.spaces.space import ChainSpace
+
+PHYSICAL_FEATURES = (
+    "gemm_macs",
+    "depthwise_macs",
+    "weight_bytes",
+    "read_bytes",
+    "written_bytes",
+    "gemm_ops",
+    "depthwise_ops",
+    "other_ops",
+)
+
+
+def one_hot(space: ChainSpace, architectures: ArrayLike) -> NDArray[np.float64]:
+    """Shape (n, sum of choice counts): 1 where the position holds the choice."""
+    archs = space.check(architectures)
+    offsets = np.concatenate([[0], np.cumsum(space.choice_counts)[:-1]])
+    encoded = np.zeros((len(archs), int(space.choice_counts.sum())))
+    np.put_along_axis(encoded, archs + offsets, 1.0, axis=1)
+    return encoded
+
+
+def block_features(block: Block, bytes_per_value: int = 4) -> NDArray[np.float64]:
+    """What the hardware has to do for one block, in the order of PHYSICAL_FEATURES."""
+    features = dict.fromkeys(PHYSICAL_FEATURES, 0.0)
+    for op in block.ops():
+        read = float(np.prod(op.in_shape)) * len(sources(op))
+        features["read_bytes"] += read * bytes_per_value
+        features["written_bytes"] += float(np.prod(op.out_shape)) * bytes_per_value
+        features["weight_bytes"] += op.parameters * bytes_per_value
+        if isinstance(op, Add | GlobalAveragePool):
+            features["other_ops"] += 1
+        elif isinstance(op, Conv) and op.groups == op.in_shape[2] and op.groups > 1:
+            features["depthwise_ops"] += 1
+            features["depthwise_macs"] += op.macs
+        else:
+            features["gemm_ops"] += 1
+            features["gemm_macs"] += op.macs
+    return np.array([features[name] for name in PHYSICAL_FEATURES])
+
+
+def physical(space: ChainSpace, architectures: ArrayLike) -> NDArray[np.float64]:
+    """Sums of block features over each network; shape (n, len(PHYSICAL_FEATURES))."""
+    archs = space.check(architectures)
+    total = np.zeros((len(archs), len(PHYSICAL_FEATURES)))
+    for named in space.fixed_blocks:
+        total += block_features(named.block)
+    for column, position in enumerate(space.positions):
+        table = np.stack(
+            [np.zeros(len(PHYSICAL_FEATURES)) if block is None else block_features(block) for block in position.blocks]
+        )
+        total += table[archs[:, column]]
+    return total

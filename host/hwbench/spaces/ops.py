@@ -1,0 +1,124 @@
+"""Primitive operators: the one description that MAC counts, model files and reference forwards share.
+
+A block is a short straight-line program of these. Every op names its inputs and its output; the
+block's input tensor is called `INPUT`, and the last op's output is the block's output. Shapes are
+(height, width, channels) without the batch.
+"""
+
+from __future__ import annotations
+
+from typing import Literal, TypeAlias
+
+import msgspec
+
+Shape: TypeAlias = tuple[int, int, int]
+Activation: TypeAlias = Literal["none", "relu", "relu6", "h-swish", "h-sigmoid"]
+Padding: TypeAlias = Literal["symmetric", "same"]
+
+INPUT = "input"
+
+
+class Conv(msgspec.Struct, frozen=True, tag=True):
+    """Convolution, batch normalisation, activation. `groups == in_channels` is depthwise.
+
+    `padding="symmetric"` pads kernel // 2 on all four sides (PyTorch); `"same"` is TensorFlow's,
+    which puts the odd pixel of a stride-2 convolution at the bottom right.
+    """
+
+    name: str
+    source: str
+    in_shape: Shape
+    out_channels: int
+    kernel: int = 1
+    stride: int = 1
+    groups: int = 1
+    padding: Padding = "symmetric"
+    activation: Activation = "none"
+    batch_norm: bool = True
+
+    @property
+    def out_shape(self) -> Shape:
+        height, width, _ = self.in_shape
+        return (-(-height // self.stride), -(-width // self.stride), self.out_channels)
+
+    @property
+    def weight_shape(self) -> tuple[int, int, int, int]:
+        """Output channels, input channels per group, kernel height, kernel width."""
+        return (self.out_channels, self.in_shape[2] // self.groups, self.kernel, self.kernel)
+
+    @property
+    def macs(self) -> int:
+        height, width, channels = self.out_shape
+        return height * width * channels * (self.in_shape[2] // self.groups) * self.kernel**2
+
+    @property
+    def parameters(self) -> int:
+        """Kernel plus two numbers per channel (batch norm) or one (bias)."""
+        out, inner, height, width = self.weight_shape
+        return out * inner * height * width + out * (2 if self.batch_norm else 1)
+
+
+class Linear(msgspec.Struct, frozen=True, tag=True):
+    """A fully connected layer on a 1 x 1 map."""
+
+    name: str
+    source: str
+    in_shape: Shape
+    out_channels: int
+
+    @property
+    def out_shape(self) -> Shape:
+        return (1, 1, self.out_channels)
+
+    @property
+    def macs(self) -> int:
+        return self.in_shape[2] * self.out_channels
+
+    @property
+    def parameters(self) -> int:
+        return (self.in_shape[2] + 1) * self.out_channels
+
+
+class GlobalAveragePool(msgspec.Struct, frozen=True, tag=True):
+    name: str
+    source: str
+    in_shape: Shape
+
+    @property
+    def out_shape(self) -> Shape:
+        return (1, 1, self.in_shape[2])
+
+    @property
+    def macs(self) -> int:
+        return 0
+
+    @property
+    def parameters(self) -> int:
+        return 0
+
+
+class Add(msgspec.Struct, frozen=True, tag=True):
+    name: str
+    source: str
+    other: str
+    in_shape: Shape
+
+    @property
+    def out_shape(self) -> Shape:
+        return self.in_shape
+
+    @property
+    def macs(self) -> int:
+        return 0
+
+    @property
+    def parameters(self) -> int:
+        return 0
+
+
+Op: TypeAlias = Conv | Linear | GlobalAveragePool | Add
+
+
+def sources(op: Op) -> tuple[str, ...]:
+    """Names of the tensors that an op reads, in order."""
+    return (op.source, op.other) if isinstance(op, Add) else (op.source,)

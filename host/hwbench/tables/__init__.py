@@ -1,0 +1,1 @@
+"""What is known: lookup tables and the latency sources made of them."""

@@ -1,0 +1,152 @@
+"""Latency sources: anything that gives a latency with its interval for architectures."""
+
+from __future__ import annotations
+
+from typing import Protocol
+
+import msgspec
+import numpy as np
+from numpy.typing import ArrayLike, NDArray
+
+from hwbench.errors import MissingRows
+from hwbench.spaces.space import ChainSpace
+from hwbench.tables.lookup import LookupTable
+
+_NORMAL_975 = 1.959964
+_MOST_NAMED = 5
+
+
+class Latencies(msgspec.Struct, frozen=True):
+    """Microseconds per architecture, each of shape (n,)."""
+
+    mean_us: NDArray[np.float64]
+    lower_us: NDArray[np.float64]
+    upper_us: NDArray[np.float64]
+
+
+class LatencySource(Protocol):
+    def missing(self, architectures: ArrayLike) -> tuple[str, ...]:
+        """Keys that the source would need for these architectures and lacks."""
+
+    def predict(self, architectures: ArrayLike) -> Latencies:
+        """Raises MissingRows when something is missing: there is no default latency."""
+
+
+class Term(msgspec.Struct, frozen=True):
+    """One block's share of a prediction."""
+
+    name: str
+    key: str
+    value_us: float
+    lower_us: float
+    upper_us: float
+    flags: tuple[str, ...]
+
+
+class Prediction(msgspec.Struct, frozen=True):
+    """One architecture: the sum, its interval, and the parts of the interval's half-width.
+
+    `measurement_us` comes from the rows' own intervals, `additivity_us` from how far sums were from whole
+    networks in `table verify` (None: never verified, so the interval is too narrow).
+    """
+
+    value_us: float
+    lower_us: float
+    upper_us: float
+    measurement_us: float
+    additivity_us: float | None
+    terms: tuple[Term, ...]
+
+
+class TableSource:
+    """A lookup table as a latency source for a space.
+
+    The interval of a sum: the rows' resampled parts are independent and add in squares; the spread between
+    launches moves all rows together and adds linearly; the additivity error comes on top, in squares.
+    """
+
+    def __init__(self, table: LookupTable, space: ChainSpace) -> None:
+        self.table = table
+        self.space = space
+        self._rows = table.measurements()
+
+    def missing(self, architectures: ArrayLike) -> tuple[str, ...]:
+        keys = {
+            named.block.key: None
+            for architecture in self.space.check(architectures)
+            for named in self.space.network(architecture)
+        }
+        return tuple(key for key in keys if key not in self._rows)
+
+    def predict(self, architectures: ArrayLike) -> Latencies:
+        archs = self.space.check(architectures)
+        parts = np.array([self._parts(named.block.key) for named in self.space.fixed_blocks]).sum(axis=0)
+        totals = np.tile(parts, (len(archs), 1))
+        for column, position in enumerate(self.space.positions):
+            choices = np.array([(0.0,) * 5 if block is None else self._parts(block.key) for block in position.blocks])
+            totals += choices[archs[:, column]]
+        if not np.isfinite(totals).all():
+            self._refuse(self.missing(archs))
+        mean, below, above, shared_below, shared_above = totals.T
+        extra = (self._additivity() or 0.0) * mean
+        return Latencies(
+            mean,
+            np.maximum(mean - np.sqrt(below + shared_below**2 + extra**2), 0.0),
+            mean + np.sqrt(above + shared_above**2 + extra**2),
+        )
+
+    def explain(self, architecture: ArrayLike) -> Prediction:
+        """One architecture with its terms. Raises MissingRows naming every missing key."""
+        (arch,) = self.space.check(architecture)
+        if lacking := self.missing(arch):
+            self._refuse(lacking)
+        network = self.space.network(arch)
+        rows = [self._rows[named.block.key] for named in network]
+        total = self.predict(arch)
+        _, below, above, shared_below, shared_above = np.array([self._parts(named.block.key) for named in network]).sum(
+            axis=0
+        )
+        measured = max(np.sqrt(below + shared_below**2), np.sqrt(above + shared_above**2))
+        additivity = self._additivity()
+        value = float(total.mean_us[0])
+        return Prediction(
+            value_us=value,
+            lower_us=float(total.lower_us[0]),
+            upper_us=float(total.upper_us[0]),
+            measurement_us=float(measured),
+            additivity_us=None if additivity is None else additivity * value,
+            terms=tuple(
+                Term(named.name, named.block.key, row.value_us, row.lower_us, row.upper_us, row.flags)
+                for named, row in zip(network, rows, strict=True)
+            ),
+        )
+
+    def _parts(self, key: str) -> tuple[float, ...]:
+        """Value, independent variances below and above, shared deviations below and above; NaN when missing."""
+        row = self._rows.get(key)
+        if row is None:
+            return (float("nan"),) * 5
+        shared = row.value_us * _NORMAL_975 * np.sqrt(2.0 / row.launches) * self.table.spread
+        below, above = row.value_us - row.lower_us, row.upper_us - row.value_us
+        return (
+            row.value_us,
+            max(below**2 - shared**2, 0.0),
+            max(above**2 - shared**2, 0.0),
+            min(shared, below),
+            min(shared, above),
+        )
+
+    def _additivity(self) -> float | None:
+        """Half-width of the relative additivity error at 95 %."""
+        found = self.table.additivity
+        return None if found is None else _NORMAL_975 * float(np.hypot(found.bias, found.spread))
+
+    def _refuse(self, keys: tuple[str, ...]) -> None:
+        named = ", ".join(keys[:_MOST_NAMED]) + (
+            f" and {len(keys) - _MOST_NAMED} more" if len(keys) > _MOST_NAMED else ""
+        )
+        raise MissingRows(
+            f"The table lacks {len(keys)} block{'s' if len(keys) != 1 else ''} of {self.space.name}: {named}.",
+            keys,
+            hint="Profile that space, or choose an architecture the table covers.",
+        )

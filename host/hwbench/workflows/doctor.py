@@ -1,0 +1,83 @@
+"""What works on this computer, and what to do about what does not."""
+
+from __future__ import annotations
+
+import os
+import shutil
+from pathlib import Path
+
+import msgspec
+
+from hwbench.devices import LocalDevice
+from hwbench.devices.runner_files import python_runner
+from hwbench.errors import HwbenchError
+from hwbench.workflows.settings import cache_folder
+
+_LEAST_FREE_BYTES = 500 << 20
+_BUSY_LOAD = 0.5
+
+
+class Finding(msgspec.Struct, frozen=True):
+    """`needed`: without it this computer cannot be profiled."""
+
+    what: str
+    ok: bool
+    needed: bool
+    state: str
+    advice: str = ""
+
+
+def examine() -> list[Finding]:
+    """The engine, the runner, the machine's quietness, space on disk, adb."""
+    return [_runner(), _engine(), _cores(), _quiet(), _disk(), _cache(), _adb()]
+
+
+def _runner() -> Finding:
+    try:
+        return Finding("runner", True, True, f"Python runner at {python_runner()}")
+    except HwbenchError as error:
+        return Finding("runner", False, True, error.message, error.hint or "")
+
+
+def _engine() -> Finding:
+    try:
+        engine = LocalDevice().engine()
+    except HwbenchError as error:
+        return Finding("engine", False, True, error.message, error.hint or "")
+    return Finding("engine", True, True, f"{engine.package} {engine.version}")
+
+
+def _cores() -> Finding:
+    cores = sorted(os.sched_getaffinity(0))
+    return Finding("cores", bool(cores), True, f"{len(cores)} usable: {', '.join(map(str, cores))}")
+
+
+def _quiet() -> Finding:
+    load = os.getloadavg()[0]
+    quiet = load <= _BUSY_LOAD * (os.cpu_count() or 1)
+    advice = "" if quiet else "Something else is running; end it, or expect wider intervals."
+    return Finding("quiet", quiet, False, f"load {load:.2f}", advice)
+
+
+def _disk() -> Finding:
+    free = shutil.disk_usage(Path.cwd()).free
+    enough = free >= _LEAST_FREE_BYTES
+    return Finding("disk", enough, True, f"{free >> 20} MiB free here", "" if enough else "Free some space.")
+
+
+def _cache() -> Finding:
+    folder = cache_folder()
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+        writable = os.access(folder, os.W_OK)
+    except OSError:
+        writable = False
+    advice = "" if writable else "Set XDG_CACHE_HOME to a folder that can be written."
+    return Finding("cache", writable, True, str(folder), advice)
+
+
+def _adb() -> Finding:
+    found = shutil.which("adb")
+    return Finding(
+        "adb", found is not None, False, found or "not installed", "" if found else "Only needed for phones."
+    )

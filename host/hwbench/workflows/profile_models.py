@@ -1,0 +1,220 @@
+"""Profile model files: load, first and steady latency, peak memory, and where the time goes, op by op."""
+
+from __future__ import annotations
+
+import re
+import shutil
+import tempfile
+from collections.abc import Callable, Sequence
+from pathlib import Path
+
+import msgspec
+import numpy as np
+
+from hwbench import files
+from hwbench.devices import Device, LaunchRequest, LocalDevice
+from hwbench.errors import DataError, ModelError
+from hwbench.measure.baseline import BaselineStore
+from hwbench.measure.campaign import Campaign, ModelRow, Progress, run
+from hwbench.measure.plan import Burst, Job, LoadLine, MemoryLine, OpEvent, OpsLine, Pass, Plan
+from hwbench.measure.presets import Preset
+from hwbench.measure.results import LaunchResult, read_results
+from hwbench.measure.session import Session
+from hwbench.records import DeviceRecord, Measurement, Target
+from hwbench.tables.lookup import LaunchRecord
+from hwbench.workflows.model_rows import anchor_rows
+from hwbench.workflows.profile import launch_records
+from hwbench.workflows.settings import MeasureOptions, cache_folder, campaign_settings, target_of
+
+_IDENTIFIER = b"TFL3"
+_PASS_DEADLINE_S = 300.0
+_PROFILED_INVOKES = 30
+_DELEGATED, _OPERATOR = 8, 2
+
+# Short bursts in many rounds: a number is wanted within a second, and it is the rounds that find the quiet machine.
+_PRESETS = {
+    "quick": Preset("quick", 0.03, rounds=12, launches=2, max_launches=3, patience_s=0.0,
+                    burst=Burst(warmup_us=1_000, duration_us=3_000)),
+    "standard": Preset("standard", 0.01, rounds=30, launches=3, max_launches=6, patience_s=60.0),
+    "publish": Preset("publish", 0.005, rounds=60, launches=5, max_launches=10, patience_s=600.0),
+}  # fmt: skip
+
+
+class OpTime(msgspec.Struct, frozen=True):
+    """One operator of a model: median microseconds per invoke under the profiler, and its share of their sum."""
+
+    name: str
+    microseconds: float
+    share: float
+    delegated: bool
+
+
+class ModelProfile(msgspec.Struct, frozen=True):
+    """What one model file does on the target.
+
+    `latency` is the headline with its interval; the percentiles are of all timed invokes. `delegated_share` is the
+    share of profiled time inside delegated kernels; it and `ops` come from a separate pass that slows the model down.
+    """
+
+    model: str
+    sha256: str
+    bytes: int
+    load_us: float
+    first_us: float
+    latency: Measurement
+    p10_us: float
+    p50_us: float
+    p90_us: float
+    p99_us: float
+    invokes: int
+    peak_memory_bytes: int | None
+    delegated_share: float | None
+    ops: tuple[OpTime, ...]
+    notes: tuple[str, ...]
+
+
+class ModelsResult(msgspec.Struct, frozen=True):
+    target: Target
+    device: DeviceRecord
+    preset: str
+    models: tuple[ModelProfile, ...]
+    launches: tuple[LaunchRecord, ...]
+    seconds: float
+    inference_share: float
+
+
+def profile_models(
+    models: Sequence[Path],
+    *,
+    device: Device | None = None,
+    options: MeasureOptions | None = None,
+    passes: bool = True,
+    on_progress: Callable[[Progress], None] = lambda _: None,
+) -> ModelsResult:
+    """Latency of each model file, and with `passes` its peak memory and per-op table.
+
+    Raises DataError for a missing file, ModelError for one that is no model or does not run, DeviceBusy, RunnerError.
+    """
+    for path in models:
+        _check(path)
+    options = options or MeasureOptions()
+    device = device or LocalDevice()
+    record = device.record()
+    target = target_of(device, record.id, msgspec.structs.replace(options, cache="warm"))
+    folder = Path(tempfile.mkdtemp(prefix="hwbench-"))
+    try:
+        with device.lock():
+            session = Session.open(folder, {}, resume=False)
+            rows = [*anchor_rows("fp32", folder), *(_row(number, path, folder) for number, path in enumerate(models))]
+            settings = msgspec.structs.replace(campaign_settings(options, 0), preset=_PRESETS[options.preset])
+            store = BaselineStore(cache_folder() / "anchors" / "models")
+            known = store.load(target, record.boot_id)
+            campaign = run(device, rows, settings, session, known, on_progress)
+            store.keep(target, record.boot_id, campaign.gate.baseline_us)
+            extra = (
+                [_extra(device, rows, settings.delegate, options, name, session) for name in ("memory", "profile")]
+                if passes
+                else []
+            )
+            profiles = tuple(
+                _profile(path, row, campaign, [result for result in extra])
+                for path, row in zip(models, (row for row in rows if not row.anchor), strict=True)
+            )
+    finally:
+        shutil.rmtree(folder, ignore_errors=True)
+    return ModelsResult(
+        target, record, options.preset, profiles, launch_records(campaign), campaign.seconds, campaign.inference_share
+    )
+
+
+def per_op(events: Sequence[OpEvent], invokes: int) -> tuple[OpTime, ...]:
+    """Operators in order of execution from the profiler's events of several invokes.
+
+    Events come invoke after invoke in the same order; an operator's time is the median over invokes.
+    """
+    own = [event for event in events if event.type in (_OPERATOR, _DELEGATED) and not _is_delegate_call(event)]
+    if not own or invokes < 1 or len(own) % invokes:
+        return ()
+    per_invoke = len(own) // invokes
+    times = np.array([event.elapsed_us for event in own], float).reshape(invokes, per_invoke)
+    medians = np.median(times, axis=0)
+    total = float(medians.sum()) or 1.0
+    return tuple(
+        OpTime(event.tag, float(median), float(median) / total, event.type == _DELEGATED)
+        for event, median in zip(own[:per_invoke], medians, strict=True)
+    )
+
+
+def _is_delegate_call(event: OpEvent) -> bool:
+    """The operator that stands for a whole delegated partition; its kernels are events of their own."""
+    return event.type == _OPERATOR and bool(re.search(r"delegate", event.tag, re.IGNORECASE))
+
+
+def _check(path: Path) -> None:
+    if not path.is_file():
+        raise DataError(f"{path} is not a file.", hint="Give the path of a .tflite model.")
+    data = files.read(path)
+    if data[4:8] != _IDENTIFIER:
+        raise ModelError(f"{path} is not a .tflite model.", hint="It should be a flatbuffer with the identifier TFL3.")
+
+
+def _row(number: int, path: Path, folder: Path) -> ModelRow:
+    data = files.read(path)
+    name = f"models/model-{number}.tflite"
+    files.write_atomically(folder / name, data)
+    return ModelRow(f"model-{number}", name, files.sha256(data), 3 * len(data))
+
+
+def _extra(
+    device: Device, rows: Sequence[ModelRow], delegate: str, options: MeasureOptions, run_pass: str, session: Session
+) -> LaunchResult:
+    """A memory or profile pass over the models; its times are never latencies."""
+    chosen: Pass = "memory" if run_pass == "memory" else "profile"
+    plan = Plan(
+        launch=0,
+        run_pass=chosen,
+        delegate=delegate,
+        threads=options.threads,
+        cores=device.choose_cores(options.threads, options.cores),
+        seed=options.seed,
+        jobs=tuple(Job(row.id, row.model, row.sha256, 1) for row in rows if not row.anchor),
+        deadline_s=_PASS_DEADLINE_S,
+        memory_budget_bytes=2 * device.memory_budget_bytes(),
+        parent_pid=device.parent_pid(),
+        burst=Burst(invokes=_PROFILED_INVOKES),
+    )
+    path = session.probe(plan)
+    results = path.with_name(f"{run_pass}.results")
+    device.launch(LaunchRequest(path, results, _PASS_DEADLINE_S), lambda: None)
+    return read_results(results, [job.id for job in plan.jobs])
+
+
+def _profile(path: Path, row: ModelRow, campaign: Campaign, extra: Sequence[LaunchResult]) -> ModelProfile:
+    if row.id not in campaign.estimates.measurements:
+        reason = campaign.samples.failures.get(row.id, "it gave no result")
+        raise ModelError(f"{path} does not run: {reason}.", hint="Check that it is a complete .tflite model.")
+    load: LoadLine = campaign.samples.loads[row.id]
+    wall = np.concatenate(
+        [np.asarray(v.wall_ns, float) / 1e3 for result in campaign.results for v in result.visits if v.job == row.id]
+    )
+    p10, p50, p90, p99 = (float(q) for q in np.quantile(wall, [0.1, 0.5, 0.9, 0.99]))
+    memory = next((line.peak_bytes for r in extra for line in r.of(MemoryLine) if line.job == row.id), None)
+    ops = next((per_op(line.ops, line.invokes) for r in extra for line in r.of(OpsLine) if line.job == row.id), ())
+    notes = tuple(f"{f.stage}: {f.message}" for r in extra for f in r.failures if f.job == row.id)
+    return ModelProfile(
+        model=str(path),
+        sha256=row.sha256,
+        bytes=path.stat().st_size,
+        load_us=load.load_ns / 1e3,
+        first_us=load.first_ns / 1e3,
+        latency=campaign.estimates.measurements[row.id],
+        p10_us=p10,
+        p50_us=p50,
+        p90_us=p90,
+        p99_us=p99,
+        invokes=len(wall),
+        peak_memory_bytes=memory,
+        delegated_share=sum(op.share for op in ops if op.delegated) if ops else None,
+        ops=ops,
+        notes=notes,
+    )

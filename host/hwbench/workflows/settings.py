@@ -1,0 +1,63 @@
+"""What to measure with, as a user says it, and the target that follows from it."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Literal, TypeAlias
+
+import msgspec
+
+from hwbench.devices import Device
+from hwbench.measure.campaign import Settings
+from hwbench.measure.presets import preset
+from hwbench.models.litert import Precision
+from hwbench.records import Estimator, Target
+
+Delegate: TypeAlias = Literal["xnnpack", "builtin"]
+Cache: TypeAlias = Literal["cold", "warm"]
+
+
+class MeasureOptions(msgspec.Struct, frozen=True):
+    """`cache`: whether a block's weights are evicted before each timed invoke, as they are in a network."""
+
+    preset: str = "quick"
+    precision: Precision = "fp32"
+    delegate: Delegate = "xnnpack"
+    threads: int = 1
+    cores: tuple[int, ...] = ()
+    cache: Cache = "cold"
+    seed: int = 0
+
+
+def campaign_settings(options: MeasureOptions, flush_bytes: int) -> Settings:
+    return Settings(
+        delegate=options.delegate,
+        threads=options.threads,
+        cores=options.cores,
+        preset=preset(options.preset),
+        estimator=Estimator(),
+        flush_bytes=flush_bytes if options.cache == "cold" else 0,
+        seed=options.seed,
+    )
+
+
+def target_of(device: Device, device_id: str, options: MeasureOptions) -> Target:
+    return Target(
+        device_id=device_id,
+        engine=device.engine(),
+        delegate=options.delegate,
+        precision=options.precision,
+        batch=1,
+        threads=options.threads,
+        cores=device.describe_cores(options.threads, options.cores),
+        regime="as_shipped",
+        cache=options.cache,
+        runner=device.runner,
+    )
+
+
+def cache_folder() -> Path:
+    """Where hwbench remembers things between runs, per user."""
+    import platformdirs
+
+    return Path(platformdirs.user_cache_dir("hwbench"))

@@ -1,0 +1,179 @@
+"""Verify a table: do sums of its rows equal whole networks?"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from datetime import UTC, datetime
+from pathlib import Path
+
+import msgspec
+import numpy as np
+from numpy.typing import NDArray
+
+from hwbench import files, spaces
+from hwbench.devices import Device, LocalDevice
+from hwbench.errors import DataError, Incomparable, UsageError
+from hwbench.measure.baseline import BaselineStore
+from hwbench.measure.campaign import Campaign, Progress, run
+from hwbench.measure.session import Session
+from hwbench.measure.statistics import spearman
+from hwbench.models.litert import Precision
+from hwbench.records import Target
+from hwbench.tables import lookup
+from hwbench.tables.lookup import Additivity, LaunchRecord, LookupTable
+from hwbench.tables.source import TableSource
+from hwbench.workflows.model_rows import anchor_rows, network_rows
+from hwbench.workflows.profile import launch_records
+from hwbench.workflows.settings import MeasureOptions, cache_folder, campaign_settings, target_of
+
+KIND = "verification"
+VERSION = 1
+
+_DRAWS = 2000
+_FEWEST = 3
+
+
+class Verified(msgspec.Struct, frozen=True):
+    """One network: predicted from the table, measured as a whole."""
+
+    architecture: tuple[int, ...]
+    predicted_us: float
+    measured_us: float
+    lower_us: float
+    upper_us: float
+    flags: tuple[str, ...]
+
+
+class Verification(msgspec.Struct, frozen=True):
+    """What `verify` found; with `keep` it lies beside the table, its additivity inside."""
+
+    table: str
+    additivity: Additivity
+    networks: tuple[Verified, ...]
+    launches: tuple[LaunchRecord, ...]
+    seconds: float
+
+
+def verify(
+    path: Path,
+    networks: int = 20,
+    *,
+    seed: int = 1,
+    preset: str | None = None,
+    device: Device | None = None,
+    resume: bool = False,
+    keep: bool = True,
+    on_progress: Callable[[Progress], None] = lambda _: None,
+) -> Verification:
+    """Measures `networks` random architectures of the table's space and compares them with sums of its rows.
+
+    With `keep` the result goes into the table file, where predictions use it. Raises Incomparable when the table
+    belongs to another target than the device has now.
+    """
+    if networks < _FEWEST:
+        raise UsageError(f"Verifying needs at least {_FEWEST} networks, not {networks}.")
+    table = lookup.load(path)
+    device = device or LocalDevice()
+    record = device.record()
+    options = _options(table, preset, seed)
+    target = target_of(device, record.id, options)
+    _comparable(table.target, target, path)
+    space = spaces.get(table.space)
+    source = TableSource(table, space)
+    architectures = space.sample(networks, seed)
+    predicted = source.predict(architectures).mean_us
+    folder = path.with_name(f"{path.name}.verify.session")
+    if not resume and folder.exists():
+        Session(folder, ()).remove()
+    with device.lock():
+        decisive = {"table": table.created_at, "networks": str(networks), "seed": str(seed), "preset": options.preset}
+        session = Session.open(folder, decisive, resume)
+        rows = anchor_rows(options.precision, folder) + network_rows(space, architectures, options.precision, folder)
+        # A network evicts its own weights; nothing needs flushing between its invokes.
+        settings = campaign_settings(options, flush_bytes=0)
+        store = BaselineStore(cache_folder() / "anchors" / "networks")
+        known = store.load(target, record.boot_id)
+        campaign = run(device, rows, settings, session, known, on_progress)
+        store.keep(target, record.boot_id, campaign.gate.baseline_us)
+        result = _compare(path, architectures, predicted, campaign, seed)
+        if keep:
+            files.save(verification_path(path), KIND, VERSION, result)
+            lookup.save(msgspec.structs.replace(table, additivity=result.additivity), path)
+        session.remove()
+    return result
+
+
+def additivity_of(predicted_us: NDArray[np.float64], measured_us: NDArray[np.float64], seed: int) -> Additivity:
+    """Bias, mean absolute percentage error and Spearman with a percentile bootstrap over networks."""
+    error = predicted_us / measured_us - 1
+    rng = np.random.default_rng(seed)
+    picks = rng.integers(0, len(error), size=(_DRAWS, len(error)))
+    resampled = [spearman(predicted_us[row], measured_us[row]) for row in picks]
+    low, high = np.nanquantile(resampled, [0.025, 0.975])
+    return Additivity(
+        networks=len(error),
+        seed=seed,
+        bias=float(error.mean()),
+        mape=float(np.abs(error).mean()),
+        spread=float(error.std(ddof=1)),
+        spearman=spearman(predicted_us, measured_us),
+        spearman_ci=(float(low), float(high)),
+        measured_at=datetime.now(UTC).isoformat(timespec="seconds"),
+    )
+
+
+def verification_path(table: Path) -> Path:
+    return table.with_name(f"{table.stem}.verify.json")
+
+
+def load_verification(path: Path) -> Verification:
+    return files.load(path, KIND, VERSION, Verification)
+
+
+def _compare(
+    table: Path,
+    architectures: NDArray[np.uint8],
+    predicted: NDArray[np.float64],
+    campaign: Campaign,
+    seed: int,
+) -> Verification:
+    found = campaign.estimates.measurements
+    kept = [number for number in range(len(architectures)) if f"network-{number}" in found]
+    if len(kept) < _FEWEST:
+        failure = next(iter(campaign.samples.failures.values()), "no visit")
+        raise DataError(f"Only {len(kept)} of {len(architectures)} networks could be measured: {failure}.")
+    networks = tuple(
+        Verified(
+            architecture=tuple(int(choice) for choice in architectures[number]),
+            predicted_us=float(predicted[number]),
+            measured_us=found[f"network-{number}"].value_us,
+            lower_us=found[f"network-{number}"].lower_us,
+            upper_us=found[f"network-{number}"].upper_us,
+            flags=found[f"network-{number}"].flags,
+        )
+        for number in kept
+    )
+    additivity = additivity_of(predicted[kept], np.array([network.measured_us for network in networks]), seed)
+    return Verification(table.name, additivity, networks, launch_records(campaign), campaign.seconds)
+
+
+def _options(table: LookupTable, preset: str | None, seed: int) -> MeasureOptions:
+    target = table.target
+    precision: Precision = "int8" if target.precision == "int8" else "fp32"
+    cores = () if " of " in target.cores else tuple(int(core) for core in target.cores.split(","))
+    return MeasureOptions(
+        preset=preset or table.preset,
+        precision=precision,
+        delegate="builtin" if target.delegate == "builtin" else "xnnpack",
+        threads=target.threads,
+        cores=cores,
+        cache="warm" if target.cache == "warm" else "cold",
+        seed=seed,
+    )
+
+
+def _comparable(table: Target, now: Target, path: Path) -> None:
+    fields = [name for name in Target.__struct_fields__ if getattr(table, name) != getattr(now, name)]
+    if fields:
+        described = "; ".join(f"{name} was {getattr(table, name)}, is {getattr(now, name)}" for name in fields)
+        raise Incomparable(f"{path} belongs to another target: {described}.", hint="Verify it where it was measured.")
