@@ -65,7 +65,7 @@ def load(path: Path, kind: str, version: int, content: type[T], upgrades: Mappin
         for step in range(found, version):
             loose = (upgrades or {})[step](loose)
         return msgspec.convert(loose, content)
-    except (msgspec.DecodeError, msgspec.ValidationError, RecursionError, KeyError, TypeError) as error:
+    except (msgspec.DecodeError, UnicodeDecodeError, RecursionError, KeyError, TypeError) as error:
         raise CorruptFile(f"{path} is not a readable {kind}: {error}.") from error
 
 

@@ -77,8 +77,7 @@ class Estimator(msgspec.Struct, frozen=True):
 class Rounds(msgspec.Struct, frozen=True):
     """One entry per visit, in order of time.
 
-    `value_us` is the estimator's quantile of the burst, `factor` the drift of the round (1.0: none), and `used`
-    is false for launches in which the anchors stayed above their baseline.
+    `value_us` is the estimator's quantile of the burst, `factor` the drift of the round (1.0: none).
     """
 
     launch: tuple[int, ...]
@@ -91,7 +90,6 @@ class Rounds(msgspec.Struct, frozen=True):
     p50_us: tuple[float, ...]
     cpu_p25_us: tuple[float, ...]
     factor: tuple[float, ...]
-    used: tuple[bool, ...]
 
 
 class Measurement(msgspec.Struct, frozen=True):

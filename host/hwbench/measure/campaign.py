@@ -11,11 +11,11 @@ import msgspec
 from hwbench.devices import Device, LaunchRequest
 from hwbench.errors import RunnerCrashed
 from hwbench.measure.estimate import Estimates, estimate
-from hwbench.measure.gate import judge
+from hwbench.measure.gate import Gate, judge
 from hwbench.measure.plan import Job, Plan
 from hwbench.measure.presets import Preset
 from hwbench.measure.results import LaunchResult, read_results
-from hwbench.measure.samples import Gate, Samples, collect
+from hwbench.measure.samples import Samples, collect
 from hwbench.measure.schedule import groups, next_rounds, restrict
 from hwbench.measure.session import Session
 from hwbench.records import Estimator
@@ -99,22 +99,21 @@ def run(
         estimates = estimate(samples, settings.estimator, gate, settings.seed)
         wanted = [row.id for row in rows if not row.anchor and row.id not in samples.failures]
         rounds = next_rounds(
-            {row: len(samples.counted(row, gate, patience.left)) for row in wanted},
+            {row: samples.rounds_of(row) for row in wanted},
             {job: found.half_width for job, found in estimates.measurements.items()},
             settings.preset,
         )
+        if gate.closed and patience.left:
+            clock.waiting()
+            patience.wait_for(partial(_probe, device, rows, settings, session, gate.baseline_us))
+            rounds = rounds or dict.fromkeys(wanted, settings.preset.rounds)
         if not rounds:
             break
-        if patience.left and (gate.disturbed(len(results) - 1) or (not results and baseline_us)):
-            clock.waiting()
-            known = gate.baseline_us or baseline_us
-            patience.wait_for(partial(_probe, device, rows, settings, session, known))
-        number = len(session.launches)
-        launched = time.monotonic()
+        begun = time.monotonic()
         _launch(device, rows, restrict(rounds, dealt)[0], settings, session, clock)
+        if gate.closed:
+            patience.spend(time.monotonic() - begun)
         after = collect(session.results(), settings.estimator)
-        if judge(after, anchors, settings.estimator, baseline_us).disturbed(number):
-            patience.spend(time.monotonic() - launched)
         progressed = after.total_rounds(wanted) > samples.total_rounds(wanted) or len(after.failures) > len(
             samples.failures
         )
@@ -160,7 +159,7 @@ def _probe(
     path = session.probe(plan)
     device.launch(LaunchRequest(path, path.with_suffix(".results"), _DEADLINE_S), lambda: None)
     samples = collect([read_results(path.with_suffix(".results"), anchors)], settings.estimator)
-    return not judge(samples, list(anchors), settings.estimator, baseline_us).disturbed(0)
+    return not judge(samples, list(anchors), settings.estimator, baseline_us).closed
 
 
 def _plan(device: Device, rows: Sequence[ModelRow], rounds: Mapping[str, int], settings: Settings, launch: int) -> Plan:

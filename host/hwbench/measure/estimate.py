@@ -9,7 +9,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from hwbench.measure.drift import round_factors
-from hwbench.measure.samples import Gate, Samples, VisitSummary, matrix
+from hwbench.measure.gate import Gate
+from hwbench.measure.samples import Samples, VisitSummary, matrix
 from hwbench.measure.statistics import between_launch_spread, bootstrap_levels, interval, level
 from hwbench.records import Estimator, Measurement, Rounds
 
@@ -34,23 +35,18 @@ class Estimates(msgspec.Struct, frozen=True):
 
 
 def estimate(samples: Samples, estimator: Estimator, gate: Gate, seed: int = 0) -> Estimates:
-    """Measurements of every job that has visits.
-
-    Disturbed launches are left out where a job has others; where it has none they are all there is, and the
-    measurement is flagged `gate_timeout`.
-    """
+    """Measurements of every job that has visits."""
     factors = _factors(samples)
-    used = {job: samples.undisturbed(job, gate) or found for job, found in samples.visits.items()}
-    values = {job: np.array([visit.value_us for visit in found]) for job, found in used.items()}
-    launches = {job: np.array([visit.launch for visit in found]) for job, found in used.items()}
+    values = {job: np.array([visit.value_us for visit in found]) for job, found in samples.visits.items()}
+    launches = {job: np.array([visit.launch for visit in found]) for job, found in samples.visits.items()}
     spread = between_launch_spread(_launch_levels(values, launches, estimator.order))
     measurements = {}
     for number, (job, found) in enumerate(samples.visits.items()):
-        own = np.array([factors[visit.launch, visit.round] for visit in used[job]])
+        own = np.array([factors[visit.launch, visit.round] for visit in found])
         value = level(values[job], estimator.order)
         resampled = bootstrap_levels(values[job], launches[job], estimator.order, seed + number)
         count = len(np.unique(launches[job]))
-        lower, upper = interval(value, resampled, spread, count)
+        lower, upper = interval(values[job], resampled, estimator.order, spread, count)
         measurements[job] = Measurement(
             value_us=value,
             lower_us=lower,
@@ -58,7 +54,7 @@ def estimate(samples: Samples, estimator: Estimator, gate: Gate, seed: int = 0) 
             drift_corrected_us=level(values[job] / own, estimator.order),
             flags=_flags(found, samples, job, (upper - lower) / 2 / value, gate),
             launches=count,
-            rounds=_rounds(found, factors, gate),
+            rounds=_rounds(found, own),
         )
     return Estimates(measurements, spread)
 
@@ -91,7 +87,7 @@ def _flags(found: Sequence[VisitSummary], samples: Samples, job: str, half_width
     flags = []
     if half_width > NOISY_HALF_WIDTH:
         flags.append(NOISY)
-    if not samples.undisturbed(job, gate):
+    if gate.closed:
         flags.append(GATE_TIMEOUT)
     clocks = [visit.frequency_khz for visit in found if visit.frequency_khz]
     if clocks and np.median(clocks) < _THROTTLED_FREQUENCY * max(clocks):
@@ -103,7 +99,7 @@ def _flags(found: Sequence[VisitSummary], samples: Samples, job: str, half_width
     return tuple(flags)
 
 
-def _rounds(found: Sequence[VisitSummary], factors: Mapping[tuple[int, int], float], gate: Gate) -> Rounds:
+def _rounds(found: Sequence[VisitSummary], factors: NDArray[np.float64]) -> Rounds:
     def column(name: str) -> tuple[float, ...]:
         return tuple(round(getattr(visit, name), 3) for visit in found)
 
@@ -117,6 +113,5 @@ def _rounds(found: Sequence[VisitSummary], factors: Mapping[tuple[int, int], flo
         p25_us=column("p25_us"),
         p50_us=column("p50_us"),
         cpu_p25_us=column("cpu_p25_us"),
-        factor=tuple(round(factors[visit.launch, visit.round], 5) for visit in found),
-        used=tuple(not gate.disturbed(visit.launch) for visit in found),
+        factor=tuple(round(float(factor), 5) for factor in factors),
     )

@@ -1,39 +1,53 @@
-"""The gate: launches in which the machine was slower than it can be are kept, but not counted.
+"""The gate: was the machine ever as fast as it can be while this was measured?
 
-Anchors link launches: their best level so far is the device's baseline. A launch whose anchors stay more
-than 4 % above it was disturbed (a neighbour on the same core, a throttled clock) and is done again.
+Anchors are in every launch, and the best level they ever reached is the device's baseline. A neighbour on the
+same physical core or a throttled clock shows as anchors that stay above it; levels of rows are then too high,
+however well their rounds agree.
 """
 
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 
-from hwbench.measure.samples import Gate, Samples
+import msgspec
+
+from hwbench.measure.samples import Samples
 from hwbench.measure.statistics import level
 from hwbench.records import Estimator
 
+TOLERANCE = 0.04
 # Shorter anchors measure the clock's resolution more than the machine.
 _SHORTEST_US = 20.0
+
+
+class Gate(msgspec.Struct, frozen=True):
+    """How far the anchors stayed above the baseline, relative: over all launches together, and in each."""
+
+    slowdown: float
+    launches: dict[int, float]
+    baseline_us: dict[str, float]
+
+    @property
+    def closed(self) -> bool:
+        """The machine was slower than it can be throughout."""
+        return self.slowdown > TOLERANCE
 
 
 def judge(
     samples: Samples, anchors: Sequence[str], estimator: Estimator, known_us: Mapping[str, float] | None = None
 ) -> Gate:
-    """Slowdowns of all launches against the best anchor levels of this session and those `known_us` before it."""
-    levels: dict[str, dict[int, float]] = {}
+    """The gate against the best anchor levels of these samples and those `known_us` before them."""
+    slowdown, by_launch, baseline = 0.0, dict[int, float](), dict[str, float]()
     for anchor in anchors:
-        by_launch: dict[int, list[float]] = {}
-        for visit in samples.visits.get(anchor, ()):
-            by_launch.setdefault(visit.launch, []).append(visit.value_us)
-        levels[anchor] = {launch: level(values, estimator.order) for launch, values in by_launch.items()}
-    baseline = {
-        anchor: min([*found.values(), *([known_us[anchor]] if known_us and anchor in known_us else [])])
-        for anchor, found in levels.items()
-        if found
-    }
-    slowdowns: dict[int, float] = {}
-    for anchor, found in levels.items():
-        for launch, value in found.items():
-            if baseline[anchor] >= _SHORTEST_US:
-                slowdowns[launch] = max(slowdowns.get(launch, 0.0), value / baseline[anchor] - 1)
-    return Gate(slowdowns, baseline)
+        visits = samples.visits.get(anchor, ())
+        if not visits:
+            continue
+        found = level([visit.value_us for visit in visits], estimator.order)
+        baseline[anchor] = min(found, (known_us or {}).get(anchor, found))
+        if found < _SHORTEST_US:
+            continue
+        slowdown = max(slowdown, found / baseline[anchor] - 1)
+        for launch in {visit.launch for visit in visits}:
+            own = level([visit.value_us for visit in visits if visit.launch == launch], estimator.order)
+            by_launch[launch] = max(by_launch.get(launch, 0.0), own / baseline[anchor] - 1)
+    return Gate(slowdown, by_launch, baseline)

@@ -71,7 +71,7 @@ def parse_results(data: bytes, jobs: Iterable[str], where: str) -> LaunchResult:
 def _line(data: bytes, where: str, number: int) -> ResultLine:
     try:
         line: ResultLine = _decoder.decode(data)
-    except (msgspec.DecodeError, RecursionError) as error:
+    except (msgspec.DecodeError, UnicodeDecodeError, RecursionError) as error:
         raise CorruptFile(f"{where} has the unreadable line {number}: {error}.") from error
     if isinstance(line, VisitLine) and (
         not line.wall_ns or len(line.wall_ns) != len(line.cpu_ns) or min(line.wall_ns) <= 0

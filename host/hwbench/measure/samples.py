@@ -12,18 +12,6 @@ from hwbench.measure.plan import LoadLine, VisitLine
 from hwbench.measure.results import LaunchResult
 from hwbench.records import Estimator
 
-GATE_TOLERANCE = 0.04
-
-
-class Gate(msgspec.Struct, frozen=True):
-    """`slowdowns`: how far each launch's anchors stayed above the baseline, relative; `baseline_us` per anchor."""
-
-    slowdowns: dict[int, float]
-    baseline_us: dict[str, float]
-
-    def disturbed(self, launch: int) -> bool:
-        return self.slowdowns.get(launch, 0.0) > GATE_TOLERANCE
-
 
 class VisitSummary(msgspec.Struct, frozen=True):
     launch: int
@@ -49,15 +37,11 @@ class Samples(msgspec.Struct, frozen=True):
     inference_ns: int
     pinned: bool
 
+    def rounds_of(self, job: str) -> int:
+        return len(self.visits.get(job, ()))
+
     def total_rounds(self, jobs: Iterable[str]) -> int:
-        return sum(len(self.visits.get(job, ())) for job in jobs)
-
-    def undisturbed(self, job: str, gate: Gate) -> tuple[VisitSummary, ...]:
-        return tuple(visit for visit in self.visits.get(job, ()) if not gate.disturbed(visit.launch))
-
-    def counted(self, job: str, gate: Gate, patience_left: bool) -> tuple[VisitSummary, ...]:
-        """The visits that count towards a preset's rounds: all of them once patience has run out."""
-        return self.undisturbed(job, gate) if patience_left else self.visits.get(job, ())
+        return sum(map(self.rounds_of, jobs))
 
 
 def summarise(visit: VisitLine, launch: int, estimator: Estimator, cores: Sequence[int] | None) -> VisitSummary:

@@ -144,5 +144,5 @@ def _read_journal(path: Path) -> tuple[_Line, ...]:
     *whole, _torn = read(path).split(b"\n")
     try:
         return tuple(_decoder.decode(line) for line in whole)
-    except msgspec.DecodeError as error:
+    except (msgspec.DecodeError, UnicodeDecodeError) as error:
         raise CorruptFile(f"{path} is damaged: {error}.", hint="Add --overwrite to begin anew.") from error

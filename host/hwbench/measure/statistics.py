@@ -11,6 +11,8 @@ INTERVAL = 0.95
 _DRAWS = 400
 _MAD_TO_SD = 1.4826
 _NORMAL_975 = 1.959964
+# The difference of two runs' second-lowest values, at 95 %, in gaps between the lowest and the fourth (normal noise).
+_SPACINGS = 1.4
 
 
 def level(values: ArrayLike, order: int) -> float:
@@ -57,17 +59,20 @@ def between_launch_spread(levels_us: Floats) -> float:
     return float(_MAD_TO_SD * np.nanmedian(np.abs(deviations)))
 
 
-def interval(value: float, resampled: Floats, spread: float, launches: int) -> tuple[float, float]:
-    """The 95 % interval that a new run of the same size falls into.
+def interval(values: Floats, resampled: Floats, order: int, spread: float, launches: int) -> tuple[float, float]:
+    """The 95 % interval that a new run of the same size falls into, (lower, upper).
 
-    Percentiles of the resampled levels, widened in log space by the spread between launches: the difference of
-    two runs has twice the variance of one.
+    Three parts add in squares in log space: the percentiles of the resampled levels; the spacing of the lowest
+    values, since resampling cannot go below what was seen; and the spread between launches, twice, since a new
+    run has its own.
     """
+    value = level(values, order)
     tail = (1 - INTERVAL) / 2
     low, high = np.quantile(resampled, [tail, 1 - tail])
+    spacing = _SPACINGS * np.log(level(values, 2 * order) / level(values, 1))
     margin = _NORMAL_975 * np.sqrt(2.0 / max(launches, 1)) * spread
-    below = float(np.hypot(np.log(value / min(low, value)), margin))
-    above = float(np.hypot(np.log(max(high, value) / value), margin))
+    below = float(np.sqrt(np.log(value / min(low, value)) ** 2 + spacing**2 + margin**2))
+    above = float(np.sqrt(np.log(max(high, value) / value) ** 2 + spacing**2 + margin**2))
     return value * float(np.exp(-below)), value * float(np.exp(above))
 
 

@@ -9,7 +9,6 @@ from pathlib import Path
 from hwbench import spaces
 from hwbench.errors import DataError
 from hwbench.files import write_atomically
-from hwbench.measure.samples import GATE_TOLERANCE
 from hwbench.reports.svg import Cell, bars, heat_map, scatter
 from hwbench.reports.units import duration, latency, percent, signed_percent, size
 from hwbench.tables import lookup
@@ -124,8 +123,7 @@ def _launches(table: LookupTable) -> str:
     lines = "".join(
         f"<tr><td>{launch.launch}</td><td>{', '.join(map(str, launch.cores or ()))}</td>"
         f"<td>{signed_percent(launch.slowdown)}</td>"
-        f"<td>{'disturbed, not used' if launch.slowdown > GATE_TOLERANCE else 'used'}"
-        f"{'' if launch.complete else ', broke off'}</td></tr>"
+        f"<td>{'complete' if launch.complete else 'broke off'}</td></tr>"
         for launch in table.launches
     )
     return f"<table><tr><th>launch</th><th>cores</th><th>anchors above their best</th><th></th></tr>{lines}</table>"

@@ -6,7 +6,6 @@ from rich.console import Group, RenderableType
 from rich.table import Table
 from rich.text import Text
 
-from hwbench.measure.samples import GATE_TOLERANCE
 from hwbench.records import DeviceRecord
 from hwbench.reports.units import latency, percent, signed_percent, size
 from hwbench.spaces.space import ChainSpace
@@ -47,7 +46,6 @@ def table_summary(table: LookupTable) -> RenderableType:
     target = table.target
     measured = list(table.measurements().values())
     widths = sorted(measurement.half_width for measurement in measured)
-    disturbed = sum(launch.slowdown > GATE_TOLERANCE for launch in table.launches)
     flagged: dict[str, int] = {}
     for row in table.rows:
         for flag in row.flags:
@@ -57,7 +55,7 @@ def table_summary(table: LookupTable) -> RenderableType:
         f"{target.threads} thread(s) on cores {target.cores}, {target.regime}, {target.cache} weights, {target.runner}",
         f"rows       {len(measured)} measured of {len(table.rows)}; flags: "
         + (", ".join(f"{name} {count}" for name, count in sorted(flagged.items())) or "none"),
-        f"launches   {len(table.launches)}, {disturbed} of them disturbed and not used",
+        f"launches   {len(table.launches)}; anchors {signed_percent(table.slowdown)} above the best known of them",
     ]
     if widths:
         lines.append(

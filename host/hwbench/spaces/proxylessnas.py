@@ -165,24 +165,12 @@ def _width_text(p: Parameters) -> str:
 
 def from_name(name: str) -> ChainSpace:
     """The space of that name. Raises UsageError naming the part that is wrong."""
-    kind, width, *options = name.split("-")
-    fields: dict[str, object] = {}
-    match = _WIDTHS.match(width)
+    kind, *parts = name.split("-")
     if kind != "proxylessnas":
         raise UsageError(f"{name!r} is not a ProxylessNAS space.")
     try:
-        if match is not None:
-            base = _scaled(_PAPER, float(match[1]))
-        elif width == "mobile":
-            base = Parameters(stage_widths=_RELEASED_MOBILE)
-        elif width.startswith("v"):
-            stem, first, *stages, mix = (int(n) for n in width[1:].split("."))
-            base = Parameters(stem_width=stem, first_width=first, stage_widths=tuple(stages), mix_width=mix)
-            fields |= (
-                {"stage_depths": (1,) * len(stages), "stage_strides": (1,) * len(stages)} if len(stages) != 6 else {}
-            )
-        else:
-            raise ValueError(width)
+        width, *options = parts
+        fields = _width_fields(width)
         for option in options:
             if option == "same":
                 fields["padding"] = "same"
@@ -190,9 +178,21 @@ def from_name(name: str) -> ChainSpace:
                 fields[_LISTS[option[0]]] = tuple(int(n) for n in option[1:].split("."))
             else:
                 fields[_OPTIONS[option[0]]] = int(option[1:])
-        values = {field: getattr(base, field) for field in Parameters.__struct_fields__}
-        return build(Parameters(**{**values, **fields}))
+        return build(msgspec.convert(fields, Parameters))
     except (KeyError, ValueError, IndexError) as error:
         raise UsageError(
             f"Space {name!r} cannot be read.", hint="An example of a name is proxylessnas-w1.0-r224-c1000."
         ) from error
+
+
+def _width_fields(text: str) -> dict[str, object]:
+    """The fields of Parameters that the width part of a name sets."""
+    if match := _WIDTHS.match(text):
+        scaled = _scaled(_PAPER, float(match[1]))
+        return {name: getattr(scaled, name) for name in ("stem_width", "first_width", "stage_widths", "mix_width")}
+    if text == "mobile":
+        return {"stage_widths": _RELEASED_MOBILE}
+    if not text.startswith("v"):
+        raise ValueError(text)
+    stem, first, *stages, mix = (int(n) for n in text[1:].split("."))
+    return {"stem_width": stem, "first_width": first, "stage_widths": tuple(stages), "mix_width": mix}

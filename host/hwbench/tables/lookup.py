@@ -66,7 +66,11 @@ class Additivity(msgspec.Struct, frozen=True):
 
 
 class LookupTable(msgspec.Struct, frozen=True, dict=True):
-    """Rows in network order. `spread`: standard deviation of log levels between launches, pooled over rows."""
+    """Rows in network order.
+
+    `spread`: standard deviation of log levels between launches, pooled over rows. `slowdown`: how far the anchors
+    stayed above the best that is known of them.
+    """
 
     space: str
     metric: str
@@ -81,6 +85,7 @@ class LookupTable(msgspec.Struct, frozen=True, dict=True):
     anchors: dict[str, Measurement]
     launches: tuple[LaunchRecord, ...]
     spread: float
+    slowdown: float
     seconds: float
     inference_share: float
     samples: SamplesFile | None = None

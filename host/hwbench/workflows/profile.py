@@ -94,6 +94,7 @@ def profile(
                      if row.anchor and row.id in campaign.estimates.measurements},
             launches=launch_records(campaign),
             spread=campaign.estimates.spread,
+            slowdown=campaign.gate.slowdown,
             seconds=seconds,
             inference_share=share,
             samples=samples,
@@ -125,7 +126,7 @@ def launch_records(campaign: Campaign) -> tuple[LaunchRecord, ...]:
     records = []
     for number, result in enumerate(campaign.results):
         if result.launch is not None:
-            slowdown = campaign.gate.slowdowns.get(number, 0.0)
+            slowdown = campaign.gate.launches.get(number, 0.0)
             line = result.launch
             records.append(LaunchRecord(number, line.unix_ns, line.cores, result.complete, slowdown))
     return tuple(records)

@@ -1,0 +1,47 @@
+"""Fixtures of all tests: a small space, a private cache, and a command line in a process of its own."""
+
+from __future__ import annotations
+
+import os
+import subprocess
+import sys
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+
+ROOT = Path(__file__).parent.parent
+TINY = "proxylessnas-v8.8.8.16.32-r16-c4-d1.2-s2.2"
+
+Hwbench = Callable[..., "subprocess.CompletedProcess[str]"]
+
+
+@pytest.fixture(autouse=True)
+def _private_cache(tmp_path_factory: pytest.TempPathFactory, monkeypatch: pytest.MonkeyPatch) -> None:
+    """No test reads or writes what hwbench remembers for the user."""
+    monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path_factory.mktemp("cache")))
+
+
+@pytest.fixture
+def hwbench(tmp_path: Path) -> Hwbench:
+    """Runs `hwbench ...` in the test's folder and returns the finished process."""
+
+    def run(*arguments: str | Path, timeout: float = 180, **options: object) -> subprocess.CompletedProcess[str]:
+        return subprocess.run(
+            [sys.executable, "-m", "hwbench", *map(str, arguments)],
+            cwd=tmp_path, capture_output=True, text=True, timeout=timeout, check=False,
+            env=os.environ | {"COLUMNS": "200"}, **options,  # type: ignore[call-overload]
+        )  # fmt: skip
+
+    return run
+
+
+@pytest.fixture(scope="session")
+def tiny_table(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A table of the tiny space, measured once on this computer."""
+    folder = tmp_path_factory.mktemp("tiny")
+    path = folder / "tiny.json"
+    environment = os.environ | {"XDG_CACHE_HOME": str(folder / "cache")}
+    command = [sys.executable, "-m", "hwbench", "profile", "--space", TINY, "-o", str(path), "--json"]
+    subprocess.run(command, check=True, capture_output=True, env=environment, timeout=180)
+    return path
