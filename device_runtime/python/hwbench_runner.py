@@ -155,7 +155,8 @@ def seeded_normal(np, count, seed):
     """`count` nearly normal numbers (the sum of eight random bytes), the same on every machine."""
     base = np.uint64((seed * 0xD1342543DE82EF95) % 2**64)
     words = _splitmix64(np, base + np.arange(1, count + 1, dtype=np.uint64))
-    sums = words.view(np.uint8).reshape(count, 8).sum(axis=1, dtype=np.uint16)
+    pairs = (words & np.uint64(0x00FF00FF00FF00FF)) + ((words >> np.uint64(8)) & np.uint64(0x00FF00FF00FF00FF))
+    sums = (pairs * np.uint64(0x0001000100010001)) >> np.uint64(48)
     return ((sums.astype(np.float64) - 1020.0) / 209.0).astype(np.float32)
 
 

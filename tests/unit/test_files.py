@@ -72,7 +72,7 @@ def test_an_older_schema_is_upgraded_step_by_step(saved: Path) -> None:
 def test_another_kind_and_a_missing_file_are_named(saved: Path, tmp_path: Path) -> None:
     with pytest.raises(CorruptFile, match="not a hwbench table"):
         files.load(saved, "table", 2, Content)
-    with pytest.raises(DataError, match="nowhere.*No such file"):
+    with pytest.raises(DataError, match=r"nowhere.*No such file"):
         files.load(tmp_path / "nowhere", "table", 1, Content)
 
 

@@ -68,9 +68,10 @@ def test_a_damaged_result_file_is_never_complete(position: int, bit: int) -> Non
     data = bytearray(result_file(LINES))
     data[position] ^= 1 << bit
     try:
-        assert not parse_results(bytes(data), ["a", "b"], "damaged").complete
-    except CorruptFile as error:
-        assert "damaged" in str(error)
+        complete = parse_results(bytes(data), ["a", "b"], "damaged").complete
+    except CorruptFile:
+        complete = False
+    assert not complete
 
 
 def test_results_for_unplanned_jobs_are_refused() -> None:
@@ -103,9 +104,10 @@ def test_the_schedule_ends_with_every_row_served(have: dict[str, int], widths: d
 
 
 def test_a_broken_launch_is_completed_before_the_next() -> None:
-    assert next_rounds({"a": 6, "b": 2}, {}, QUICK) == {"b": 4}
-    assert next_rounds({"a": 6, "b": 6}, {}, QUICK) == {"a": 6, "b": 6}
-    assert next_rounds({"a": 12, "b": 12}, {"a": 0.2}, QUICK) == {"a": 6}
+    one, two = QUICK.rounds, 2 * QUICK.rounds
+    assert next_rounds({"a": one, "b": 2}, {}, QUICK) == {"b": one - 2}
+    assert next_rounds({"a": one, "b": one}, {}, QUICK) == {"a": one, "b": one}
+    assert next_rounds({"a": two, "b": two}, {"a": 0.2}, QUICK) == {"a": one}
 
 
 @given(st.dictionaries(st.text(min_size=1), st.integers(1, 1000), min_size=1), st.integers(1, 3000))
@@ -136,7 +138,7 @@ def test_a_session_resumes_with_what_it_has(tmp_path: Path) -> None:
 
 def test_a_session_is_not_resumed_with_other_settings(tmp_path: Path) -> None:
     Session.open(tmp_path / "s", {"space": "x", "threads": "1"}, resume=False)
-    with pytest.raises(UsageError, match="threads was 1, is 2"):
+    with pytest.raises(UsageError, match=r"threads was 1, is 2"):
         Session.open(tmp_path / "s", {"space": "x", "threads": "2"}, resume=True)
     with pytest.raises(UsageError, match="--resume to continue"):
         Session.open(tmp_path / "s", {"space": "x", "threads": "1"}, resume=False)
@@ -212,5 +214,5 @@ def test_digests_tell_outputs_apart() -> None:
 
 
 def test_an_unknown_preset_is_named() -> None:
-    with pytest.raises(UsageError, match="'slow'.*quick, standard, publish"):
+    with pytest.raises(UsageError, match=r"'slow'.*quick, standard, publish"):
         preset("slow")

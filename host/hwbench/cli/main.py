@@ -16,7 +16,8 @@ from hwbench.cli.profile import profile
 from hwbench.cli.report import report
 from hwbench.errors import HwbenchError
 
-INTERRUPTED = 130
+# Exit codes after which a session still holds what was measured.
+_KEEPING = (3, 130)
 
 app = typer.Typer(
     name="hwbench",
@@ -56,12 +57,9 @@ def main() -> None:
         if "--json" in sys.argv:
             print_json({"error": error.message, "hint": error.hint, "exit_code": error.exit_code})
         say(f"hwbench: {error}")
-        if error.exit_code == 3 and _resumable():
+        if error.exit_code in _KEEPING and _resumable():
             say(f"What was measured is kept. Continue with: {resume_command()}")
         sys.exit(error.exit_code)
-    except KeyboardInterrupt:
-        say("hwbench: interrupted." + (f" Continue with: {resume_command()}" if _resumable() else ""))
-        sys.exit(INTERRUPTED)
     except BrokenPipeError:
         sys.stderr.close()
         sys.exit(0)

@@ -10,6 +10,8 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
+from hwbench.errors import HwbenchError
+
 if TYPE_CHECKING:
     from collections.abc import Callable
 
@@ -42,6 +44,12 @@ def resume_command() -> str:
     return shlex.join(["hwbench", *words, "--resume"])
 
 
+class Interrupted(HwbenchError):
+    """Ctrl-C in the middle of a measurement."""
+
+    exit_code = 130
+
+
 @contextmanager
 def progress_bar() -> Iterator[Callable[[Progress], None]]:
     """A progress bar on stderr that shows the launch, what is being refined, and the time left."""
@@ -64,4 +72,7 @@ def progress_bar() -> Iterator[Callable[[Progress], None]]:
             left = "" if state.seconds_left is None else f"{duration(state.seconds_left)} left"
             bar.update(task, description=text, total=state.planned, completed=state.visits, left=left)
 
-        yield report
+        try:
+            yield report
+        except KeyboardInterrupt as error:
+            raise Interrupted("interrupted.") from error

@@ -86,15 +86,15 @@ def run(
     Raises RunnerCrashed when launches bring nothing any more; the session then still holds the rest.
     """
     begin = time.monotonic()
-    earlier = sum(_inference_ns(result) for result in session.results())
     dealt = groups({row.id: row.memory_bytes for row in rows if not row.anchor}, device.memory_budget_bytes())
-    clock = _Clock(rows, settings.preset, on_progress)
-    fruitless = 0
     anchors = [row.id for row in rows if row.anchor]
+    clock = _Clock(rows, settings.preset, on_progress)
     patience = _Patience(settings.preset.patience_s)
+    results = session.results()
+    samples = collect(results, settings.estimator)
+    earlier_ns = samples.inference_ns
+    fruitless = 0
     while True:
-        results = session.results()
-        samples = collect(results, settings.estimator)
         gate = judge(samples, anchors, settings.estimator, baseline_us)
         estimates = estimate(samples, settings.estimator, gate, settings.seed)
         wanted = [row.id for row in rows if not row.anchor and row.id not in samples.failures]
@@ -110,20 +110,21 @@ def run(
         if not rounds:
             break
         begun = time.monotonic()
-        _launch(device, rows, restrict(rounds, dealt)[0], settings, session, clock)
+        results.append(_launch(device, rows, restrict(rounds, dealt)[0], settings, session, clock))
         if gate.closed:
             patience.spend(time.monotonic() - begun)
-        after = collect(session.results(), settings.estimator)
+        after = collect(results[-1:], settings.estimator, samples, first=len(results) - 1)
         progressed = after.total_rounds(wanted) > samples.total_rounds(wanted) or len(after.failures) > len(
             samples.failures
         )
+        samples = after
         fruitless = 0 if progressed else fruitless + 1
         if fruitless >= _FRUITLESS_LAUNCHES:
             raise RunnerCrashed(
                 f"{fruitless} launches in a row brought no result.", hint=f"The logs are in {session.folder}."
             )
     seconds = time.monotonic() - begin
-    share = (sum(_inference_ns(result) for result in results) - earlier) / 1e9 / seconds if seconds > 0 else 0.0
+    share = (samples.inference_ns - earlier_ns) / 1e9 / seconds
     return Campaign(tuple(results), samples, gate, estimates, seconds, share)
 
 
@@ -192,7 +193,7 @@ def _launch(
     settings: Settings,
     session: Session,
     clock: _Clock,
-) -> None:
+) -> LaunchResult:
     number = len(session.launches)
     plan = _plan(device, rows, rounds, settings, number)
     session.begin(plan)
@@ -206,10 +207,7 @@ def _launch(
     result = read_results(path, [job.id for job in plan.jobs])
     clock.ended(len(result.visits))
     session.end(number, result.status)
-
-
-def _inference_ns(result: LaunchResult) -> int:
-    return sum(sum(visit.wall_ns) + visit.warmup_ns for visit in result.visits)
+    return result
 
 
 class _Clock:

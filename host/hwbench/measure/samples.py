@@ -67,13 +67,15 @@ def summarise(visit: VisitLine, launch: int, estimator: Estimator, cores: Sequen
     )
 
 
-def collect(results: Iterable[LaunchResult], estimator: Estimator) -> Samples:
-    """The samples of all launches, whole lines of broken ones included."""
-    visits: dict[str, list[VisitSummary]] = {}
-    failures: dict[str, str] = {}
-    loads: dict[str, LoadLine] = {}
-    inference, pinned = 0, True
-    for index, result in enumerate(results):
+EMPTY = Samples({}, {}, {}, 0, True)
+
+
+def collect(results: Iterable[LaunchResult], estimator: Estimator, before: Samples = EMPTY, first: int = 0) -> Samples:
+    """`before` with the samples of further launches, numbered from `first`; whole lines of broken ones count."""
+    visits = {job: list(found) for job, found in before.visits.items()}
+    failures, loads = dict(before.failures), dict(before.loads)
+    inference, pinned = before.inference_ns, before.pinned
+    for index, result in enumerate(results, start=first):
         cores = None if result.launch is None else result.launch.cores
         pinned &= result.launch is None or cores is not None
         for visit in result.visits:

@@ -70,10 +70,14 @@ def model_row(
     return ModelRow(row, f"models/{stem}.tflite", sha256(data), 2 * len(data) + 4 * largest, anchor)
 
 
-def reuse_distance_bytes(space: ChainSpace, precision: Precision) -> int:
-    """Weight bytes of a typical network: what passes through the caches between two uses of a block's weights."""
+def flush_bytes(space: ChainSpace, precision: Precision) -> int:
+    """How much to read between two invokes of a block, so that its weights are as cold as in a network.
+
+    Half the weight bytes of a typical network of the space, which is what passes through the caches between two
+    uses of a block's weights, on average over where in the caches they end up (benchmarks/estimator.py).
+    """
     totals = [
         sum(parameters(named.block) for named in space.network(architecture))
         for architecture in space.sample(_SAMPLED_NETWORKS, seed=0)
     ]
-    return int(np.median(totals)) * _BYTES[precision] // 8 * 8
+    return int(np.median(totals)) * _BYTES[precision] // 2 // 8 * 8

@@ -20,7 +20,7 @@ from hwbench.measure.session import Session
 from hwbench.records import DeviceRecord, Target
 from hwbench.tables import lookup
 from hwbench.tables.lookup import LaunchRecord, LookupTable, Row, SamplesFile
-from hwbench.workflows.model_rows import anchor_rows, block_rows, reuse_distance_bytes
+from hwbench.workflows.model_rows import anchor_rows, block_rows, flush_bytes
 from hwbench.workflows.settings import MeasureOptions, cache_folder, campaign_settings, target_of
 
 DEFAULT_FOLDER = Path("hwbench-results")
@@ -69,7 +69,7 @@ def profile(
     path = output or DEFAULT_FOLDER / record.id / lookup.default_name(chosen.name, target)
     folder = session_folder(path, resume, overwrite)
     with device.lock():
-        settings = campaign_settings(options, reuse_distance_bytes(chosen, options.precision))
+        settings = campaign_settings(options, flush_bytes(chosen, options.precision))
         session = Session.open(folder, _decisive(chosen.name, target, options), resume)
         rows = anchor_rows(options.precision, folder) + block_rows(chosen, options.precision, folder)
         baseline = BaselineStore(cache_folder() / "anchors")

@@ -13,7 +13,7 @@ import numpy as np
 
 from hwbench import files
 from hwbench.devices import Device, LaunchRequest, LocalDevice
-from hwbench.errors import DataError, ModelError
+from hwbench.errors import DataError, ModelError, RunnerError
 from hwbench.measure.baseline import BaselineStore
 from hwbench.measure.campaign import Campaign, ModelRow, Progress, run
 from hwbench.measure.plan import Burst, Job, LoadLine, MemoryLine, OpEvent, OpsLine, Pass, Plan
@@ -41,7 +41,7 @@ _PRESETS = {
 
 
 class OpTime(msgspec.Struct, frozen=True):
-    """One operator of a model: median microseconds per invoke under the profiler, and its share of their sum."""
+    """One operator of a model: mean microseconds per invoke under the profiler, and its share of their sum."""
 
     name: str
     microseconds: float
@@ -111,14 +111,10 @@ def profile_models(
             known = store.load(target, record.boot_id)
             campaign = run(device, rows, settings, session, known, on_progress)
             store.keep(target, record.boot_id, campaign.gate.baseline_us)
-            extra = (
-                [_extra(device, rows, settings.delegate, options, name, session) for name in ("memory", "profile")]
-                if passes
-                else []
-            )
+            extra = [_extra(device, rows, options, name, session) for name in ("memory", "profile")] if passes else []
+            models_rows = [row for row in rows if not row.anchor]
             profiles = tuple(
-                _profile(path, row, campaign, [result for result in extra])
-                for path, row in zip(models, (row for row in rows if not row.anchor), strict=True)
+                _profile(path, row, campaign, extra) for path, row in zip(models, models_rows, strict=True)
             )
     finally:
         shutil.rmtree(folder, ignore_errors=True)
@@ -130,18 +126,20 @@ def profile_models(
 def per_op(events: Sequence[OpEvent], invokes: int) -> tuple[OpTime, ...]:
     """Operators in order of execution from the profiler's events of several invokes.
 
-    Events come invoke after invoke in the same order; an operator's time is the median over invokes.
+    Events come invoke after invoke in the same order; an operator's time is the trimmed mean over invokes, since
+    the profiler counts whole microseconds. Operators too short to be seen share equally.
     """
     own = [event for event in events if event.type in (_OPERATOR, _DELEGATED) and not _is_delegate_call(event)]
     if not own or invokes < 1 or len(own) % invokes:
         return ()
     per_invoke = len(own) // invokes
     times = np.array([event.elapsed_us for event in own], float).reshape(invokes, per_invoke)
-    medians = np.median(times, axis=0)
-    total = float(medians.sum()) or 1.0
+    trim = invokes // 10
+    means = np.sort(times, axis=0)[trim : invokes - trim].mean(axis=0)
+    shares = means / means.sum() if means.any() else np.full(per_invoke, 1 / per_invoke)
     return tuple(
-        OpTime(event.tag, float(median), float(median) / total, event.type == _DELEGATED)
-        for event, median in zip(own[:per_invoke], medians, strict=True)
+        OpTime(event.tag, float(mean), float(share), event.type == _DELEGATED)
+        for event, mean, share in zip(own[:per_invoke], means, shares, strict=True)
     )
 
 
@@ -165,15 +163,21 @@ def _row(number: int, path: Path, folder: Path) -> ModelRow:
     return ModelRow(f"model-{number}", name, files.sha256(data), 3 * len(data))
 
 
+class _Extra(msgspec.Struct, frozen=True):
+    """What a memory or profile pass brought; `trouble` is why it broke off, which costs no latency."""
+
+    result: LaunchResult
+    trouble: str | None
+
+
 def _extra(
-    device: Device, rows: Sequence[ModelRow], delegate: str, options: MeasureOptions, run_pass: str, session: Session
-) -> LaunchResult:
+    device: Device, rows: Sequence[ModelRow], options: MeasureOptions, run_pass: Pass, session: Session
+) -> _Extra:
     """A memory or profile pass over the models; its times are never latencies."""
-    chosen: Pass = "memory" if run_pass == "memory" else "profile"
     plan = Plan(
         launch=0,
-        run_pass=chosen,
-        delegate=delegate,
+        run_pass=run_pass,
+        delegate=options.delegate,
         threads=options.threads,
         cores=device.choose_cores(options.threads, options.cores),
         seed=options.seed,
@@ -185,11 +189,15 @@ def _extra(
     )
     path = session.probe(plan)
     results = path.with_name(f"{run_pass}.results")
-    device.launch(LaunchRequest(path, results, _PASS_DEADLINE_S), lambda: None)
-    return read_results(results, [job.id for job in plan.jobs])
+    trouble = None
+    try:
+        device.launch(LaunchRequest(path, results, _PASS_DEADLINE_S), lambda: None)
+    except RunnerError as error:
+        trouble = f"{run_pass}: {error.message}"
+    return _Extra(read_results(results, [job.id for job in plan.jobs]), trouble)
 
 
-def _profile(path: Path, row: ModelRow, campaign: Campaign, extra: Sequence[LaunchResult]) -> ModelProfile:
+def _profile(path: Path, row: ModelRow, campaign: Campaign, extra: Sequence[_Extra]) -> ModelProfile:
     if row.id not in campaign.estimates.measurements:
         reason = campaign.samples.failures.get(row.id, "it gave no result")
         raise ModelError(f"{path} does not run: {reason}.", hint="Check that it is a complete .tflite model.")
@@ -198,9 +206,11 @@ def _profile(path: Path, row: ModelRow, campaign: Campaign, extra: Sequence[Laun
         [np.asarray(v.wall_ns, float) / 1e3 for result in campaign.results for v in result.visits if v.job == row.id]
     )
     p10, p50, p90, p99 = (float(q) for q in np.quantile(wall, [0.1, 0.5, 0.9, 0.99]))
-    memory = next((line.peak_bytes for r in extra for line in r.of(MemoryLine) if line.job == row.id), None)
-    ops = next((per_op(line.ops, line.invokes) for r in extra for line in r.of(OpsLine) if line.job == row.id), ())
-    notes = tuple(f"{f.stage}: {f.message}" for r in extra for f in r.failures if f.job == row.id)
+    passes = [found.result for found in extra]
+    memory = next((line.peak_bytes for r in passes for line in r.of(MemoryLine) if line.job == row.id), None)
+    ops = next((per_op(line.ops, line.invokes) for r in passes for line in r.of(OpsLine) if line.job == row.id), ())
+    notes = [f"{f.stage}: {f.message}" for r in passes for f in r.failures if f.job == row.id]
+    notes += [found.trouble for found in extra if found.trouble]
     return ModelProfile(
         model=str(path),
         sha256=row.sha256,
@@ -216,5 +226,5 @@ def _profile(path: Path, row: ModelRow, campaign: Campaign, extra: Sequence[Laun
         peak_memory_bytes=memory,
         delegated_share=sum(op.share for op in ops if op.delegated) if ops else None,
         ops=ops,
-        notes=notes,
+        notes=tuple(notes),
     )

@@ -1,0 +1,234 @@
+"""What every runner must do, as one class of tests; a subclass says which runner."""
+
+from __future__ import annotations
+
+import json
+import os
+import random
+import signal
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+import msgspec
+import numpy as np
+import pytest
+
+from hwbench.files import sha256
+from hwbench.measure.plan import Burst, Job, LoadLine
+from hwbench.measure.results import digests_agree
+from tests.integration.runners import default_runner, make_plan, results_of, run, selftest, start, write_models
+
+
+class RunnerConformance:
+    @pytest.fixture
+    def runner(self) -> list[str]:
+        raise NotImplementedError
+
+    @pytest.fixture
+    def jobs(self, tmp_path: Path) -> dict[str, Job]:
+        return write_models(tmp_path)
+
+    def test_selftest_names_the_engine(self, runner: list[str]) -> None:
+        report = selftest(runner)
+        assert report["protocol"] == 1
+        assert report["engine"] == "litert"
+        assert report["engine_version"]
+
+    @pytest.mark.parametrize("delegate", ["xnnpack", "builtin"])
+    def test_a_plan_is_executed(self, runner: list[str], tmp_path: Path, jobs: dict[str, Job], delegate: str) -> None:
+        code, stderr = run(runner, tmp_path, make_plan(jobs, delegate=delegate))
+        assert code == 0, stderr
+        result = results_of(tmp_path, jobs)
+        assert result.complete
+        assert result.launch is not None
+        assert (result.launch.launch, result.launch.cores, result.launch.delegate) == (3, (0,), delegate)
+        assert sorted((v.job, v.round) for v in result.visits) == sorted((j, r) for j in jobs for r in (0, 1))
+        for visit in result.visits:
+            assert 5 <= len(visit.wall_ns) <= 50
+            assert all(cpu > 0 for cpu in visit.cpu_ns)
+            assert visit.core_before in (0, None)
+        loads = result.of(LoadLine)
+        assert [load.job for load in loads] == list(jobs)
+        assert all(load.load_ns > 0 and load.first_ns > 0 for load in loads)
+
+    def test_the_order_of_visits_follows_the_seed(
+        self, runner: list[str], tmp_path: Path, jobs: dict[str, Job]
+    ) -> None:
+        orders = []
+        for seed in (1, 1, 2, 3, 4):
+            run(runner, tmp_path, make_plan(jobs, seed=seed))
+            orders.append([(visit.job, visit.round) for visit in results_of(tmp_path, jobs).visits])
+        assert orders[0] == orders[1]
+        assert len({tuple(order) for order in orders}) > 1
+
+    @pytest.mark.parametrize("precision", ["fp32", "int8"])
+    def test_outputs_agree_with_the_python_runner(self, runner: list[str], tmp_path: Path, precision: str) -> None:
+        jobs = write_models(tmp_path, precision)
+        digests = []
+        for command in (runner, default_runner()):
+            assert run(command, tmp_path, make_plan(jobs))[0] == 0
+            digests.append({load.job: load.digests for load in results_of(tmp_path, jobs).of(LoadLine)})
+        for job in jobs:
+            assert all(digests_agree(a, b) for a, b in zip(digests[0][job], digests[1][job], strict=True))
+            assert len(set(digests[0][job][0].values)) > 1
+
+    def test_inputs_are_nearly_normal_and_follow_the_seed(
+        self, runner: list[str], tmp_path: Path, jobs: dict[str, Job]
+    ) -> None:
+        digests = []
+        for seed in (1, 1, 2):
+            run(runner, tmp_path, make_plan({"stem": jobs["stem"]}, input_seed=seed))
+            digests.append(results_of(tmp_path, jobs).of(LoadLine)[0].digests[0])
+        assert digests[0] == digests[1]
+        assert not digests_agree(digests[0], digests[2])
+
+    def test_turns_visit_every_job_once_a_round(self, runner: list[str], tmp_path: Path, jobs: dict[str, Job]) -> None:
+        code, stderr = run(runner, tmp_path, make_plan(jobs, interleave=3, flush_bytes=1 << 20))
+        assert code == 0, stderr
+        visits = results_of(tmp_path, jobs).visits
+        assert sorted((v.job, v.round) for v in visits) == sorted((j, r) for j in jobs for r in (0, 1))
+        assert len({visit.start_ns for visit in visits}) == 2
+
+    def test_one_bad_job_does_not_stop_the_others(
+        self, runner: list[str], tmp_path: Path, jobs: dict[str, Job]
+    ) -> None:
+        (tmp_path / "models" / "junk.tflite").write_bytes(b"\x20\0\0\0TFL3" + bytes(40))
+        bad = {
+            "missing": Job("missing", "models/none.tflite", "0" * 64, 2),
+            "hash": Job("hash", "models/stem.tflite", "0" * 64, 2),
+            "junk": Job("junk", "models/junk.tflite",
+                        sha256((tmp_path / "models" / "junk.tflite").read_bytes()), 2),
+        }  # fmt: skip
+        code, stderr = run(runner, tmp_path, make_plan(jobs | bad))
+        assert code == 0, stderr
+        result = results_of(tmp_path, jobs | bad)
+        assert {failure.job: failure.stage for failure in result.failures} == {
+            "missing": "read", "hash": "hash", "junk": "load",
+        }  # fmt: skip
+        assert all("\n" not in failure.message for failure in result.failures)
+        assert {visit.job for visit in result.visits} == set(jobs)
+
+    def test_a_job_over_the_memory_budget_is_left_out(
+        self, runner: list[str], tmp_path: Path, jobs: dict[str, Job]
+    ) -> None:
+        assert run(runner, tmp_path, make_plan(jobs, memory_budget_bytes=0))[0] == 0
+        result = results_of(tmp_path, jobs)
+        assert {failure.stage for failure in result.failures} <= {"budget"}
+        assert "stem" in {visit.job for visit in result.visits}
+
+    @pytest.mark.parametrize(
+        ("change", "field"),
+        [
+            ({"schema": "hwbench.plan/9"}, "schema"), ({"pass": "race"}, "pass"), ({"engine": "none"}, "engine"),
+            ({"threads": 0}, "threads"), ({"jobs": []}, "jobs"), ({"cores": ["x"]}, "cores"), ({"seed": -1}, "seed"),
+            ({"deadline_s": "soon"}, "deadline_s"), ({"burst": {}}, "burst"), ({"interleave": 0}, "interleave"),
+        ],
+    )  # fmt: skip
+    def test_a_wrong_plan_is_refused_by_field(
+        self, runner: list[str], tmp_path: Path, jobs: dict[str, Job], change: dict[str, object], field: str
+    ) -> None:
+        plan = json.loads(msgspec.json.encode(make_plan(jobs))) | change
+        code, stderr = run(runner, tmp_path, json.dumps(plan).encode())
+        assert code == 64
+        assert field in stderr
+        assert len(stderr.strip().splitlines()) == 1
+
+    @pytest.mark.parametrize("model", ["../plan.json", "/etc/passwd", "a/../../b", ""])
+    def test_a_model_outside_the_folder_is_refused(self, runner: list[str], tmp_path: Path, model: str) -> None:
+        jobs = {"a": Job("a", model, "0" * 64, 1)}
+        code, stderr = run(runner, tmp_path, make_plan(jobs))
+        assert code == 64
+        assert "model" in stderr
+
+    def test_the_deadline_ends_a_launch_with_a_footer(
+        self, runner: list[str], tmp_path: Path, jobs: dict[str, Job]
+    ) -> None:
+        long = {name: msgspec.structs.replace(job, rounds=100_000) for name, job in jobs.items()}
+        code, _ = run(runner, tmp_path, make_plan(long, deadline_s=0.5))
+        result = results_of(tmp_path, jobs)
+        assert code == 66
+        assert (result.complete, result.status) == (False, "deadline")
+        assert result.visits
+
+    @pytest.mark.parametrize(("number", "status"), [(signal.SIGTERM, "terminated"), (signal.SIGINT, "interrupted")])
+    def test_a_signal_ends_a_launch_with_a_footer(
+        self, runner: list[str], tmp_path: Path, jobs: dict[str, Job], number: signal.Signals, status: str
+    ) -> None:
+        process = self._long_launch(runner, tmp_path, jobs)
+        process.send_signal(signal.SIGHUP)
+        process.send_signal(number)
+        process.communicate(timeout=30)
+        result = results_of(tmp_path, jobs)
+        assert (process.returncode, result.complete, result.status) == (0, False, status)
+
+    def test_a_kill_at_any_moment_leaves_whole_lines(
+        self, runner: list[str], tmp_path: Path, jobs: dict[str, Job]
+    ) -> None:
+        seed = random.randrange(1 << 30)
+        print("seed", seed)
+        rng = random.Random(seed)
+        for _ in range(3):
+            process = self._long_launch(runner, tmp_path, jobs)
+            time.sleep(rng.uniform(0, 0.3))
+            process.kill()
+            process.communicate()
+            result = results_of(tmp_path, jobs)
+            assert not result.complete
+            assert result.visits
+
+    def test_an_orphan_ends_by_itself(self, runner: list[str], tmp_path: Path, jobs: dict[str, Job]) -> None:
+        long = {name: msgspec.structs.replace(job, rounds=100_000) for name, job in jobs.items()}
+        (tmp_path / "plan.json").write_bytes(msgspec.json.encode(make_plan(long, parent_pid=os.getpid())))
+        # The shell in between is the runner's parent, and it is not the process of the plan.
+        code = "import subprocess, sys; sys.exit(subprocess.run(sys.argv[1:]).returncode)"
+        command = [sys.executable, "-c", code, *runner, str(tmp_path / "plan.json"), str(tmp_path / "results.jsonl")]
+        assert subprocess.run(command, timeout=60, check=False, capture_output=True).returncode == 0
+        assert results_of(tmp_path, jobs).status == "orphan"
+
+    def test_the_heartbeat_changes(self, runner: list[str], tmp_path: Path, jobs: dict[str, Job]) -> None:
+        process = self._long_launch(runner, tmp_path, jobs)
+        beats = set()
+        for _ in range(25):
+            beats.add((tmp_path / "results.jsonl.heartbeat").read_bytes())
+            time.sleep(0.1)
+        process.kill()
+        process.communicate()
+        assert len(beats - {b""}) >= 2
+
+    def test_a_full_disk_is_said(self, runner: list[str], tmp_path: Path, jobs: dict[str, Job]) -> None:
+        code, stderr = run(runner, tmp_path, make_plan(jobs), results=Path("/dev/full"))
+        assert code == 67
+        assert "No space left" in stderr
+
+    def test_the_memory_pass(self, runner: list[str], tmp_path: Path, jobs: dict[str, Job]) -> None:
+        assert run(runner, tmp_path, make_plan(jobs, run_pass="memory"))[0] == 0
+        result = results_of(tmp_path, jobs)
+        memory = {line["job"]: line for line in map(msgspec.to_builtins, result.lines) if line["kind"] == "memory"}
+        assert set(memory) == set(jobs)
+        assert all(0 <= line["resident_bytes"] <= line["peak_bytes"] + (1 << 20) for line in memory.values())
+
+    def test_mutated_plans_never_crash(self, tmp_path: Path, runner: list[str], jobs: dict[str, Job]) -> None:
+        whole = msgspec.json.encode(make_plan(jobs, deadline_s=5.0))
+        rng = np.random.default_rng(0)
+        for _ in range(6):
+            mutated = bytearray(whole)
+            for position in rng.integers(0, len(whole), size=3):
+                mutated[position] = rng.integers(32, 127)
+            code, stderr = run(runner, tmp_path, bytes(mutated))
+            assert code in (0, 64, 66), stderr
+            assert "Traceback" not in stderr
+
+    @staticmethod
+    def _long_launch(runner: list[str], folder: Path, jobs: dict[str, Job]) -> subprocess.Popen[str]:
+        """A launch that would run for minutes, as soon as it has brought a visit."""
+        long = {name: msgspec.structs.replace(job, rounds=100_000) for name, job in jobs.items()}
+        results = folder / "results.jsonl"
+        results.unlink(missing_ok=True)
+        process = start(runner, folder, make_plan(long, burst=Burst(1, 0, 5, 1000, 50)))
+        for _ in range(300):
+            if results.exists() and b'"kind":"visit"' in results.read_bytes():
+                return process
+            time.sleep(0.05)
+        raise AssertionError(f"no visit: {process.communicate()}")
