@@ -22,7 +22,8 @@ from hwbench.records import Estimator
 
 _DEADLINE_S = 1800.0
 _FRUITLESS_LAUNCHES = 3
-_PROBE_ROUNDS = 20
+_ANCHOR_ROUNDS = 10
+_PROBE_ROUNDS = 10
 _PROBE_PAUSE_S = 2.0
 
 
@@ -164,8 +165,8 @@ def _probe(
 
 
 def _plan(device: Device, rows: Sequence[ModelRow], rounds: Mapping[str, int], settings: Settings, launch: int) -> Plan:
-    """The plan of a launch; anchors are visited as often as the row with the most rounds."""
-    most = max(rounds.values())
+    """The plan of a launch; anchors are visited in its first rounds."""
+    anchor_rounds = min(max(rounds.values()), _ANCHOR_ROUNDS)
     return Plan(
         launch=launch,
         run_pass="time",
@@ -174,7 +175,7 @@ def _plan(device: Device, rows: Sequence[ModelRow], rounds: Mapping[str, int], s
         cores=device.choose_cores(settings.threads, settings.cores),
         seed=settings.seed + launch,
         jobs=tuple(
-            Job(row.id, row.model, row.sha256, most if row.anchor else rounds[row.id], row.anchor)
+            Job(row.id, row.model, row.sha256, anchor_rounds if row.anchor else rounds[row.id], row.anchor)
             for row in rows
             if row.anchor or row.id in rounds
         ),
@@ -217,7 +218,8 @@ class _Clock:
         self._report = report
         self._rows = sum(not row.anchor for row in rows)
         self._jobs = len(rows)
-        self._base = len(rows) * preset.base_rounds
+        anchor_visits = (len(rows) - self._rows) * min(preset.rounds, _ANCHOR_ROUNDS) * preset.launches
+        self._base = self._rows * preset.base_rounds + anchor_visits
         self._begin = time.monotonic()
         self._done = 0
         self._launch = 0

@@ -15,7 +15,7 @@ from hwbench.measure.samples import Samples
 from hwbench.measure.statistics import level
 from hwbench.records import Estimator
 
-TOLERANCE = 0.04
+TOLERANCE = 0.03
 # Shorter anchors measure the clock's resolution more than the machine.
 _SHORTEST_US = 20.0
 

@@ -33,7 +33,7 @@ _DELEGATED, _OPERATOR = 8, 2
 
 # Short bursts in many rounds: a number is wanted within a second, and it is the rounds that find the quiet machine.
 _PRESETS = {
-    "quick": Preset("quick", 0.03, rounds=12, launches=2, max_launches=3, patience_s=0.0,
+    "quick": Preset("quick", 0.03, rounds=30, launches=2, max_launches=3, patience_s=0.0,
                     burst=Burst(warmup_us=1_000, duration_us=3_000)),
     "standard": Preset("standard", 0.01, rounds=30, launches=3, max_launches=6, patience_s=60.0),
     "publish": Preset("publish", 0.005, rounds=60, launches=5, max_launches=10, patience_s=600.0),
