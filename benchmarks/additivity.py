@@ -20,15 +20,17 @@ SEED = 77
 
 def main() -> None:
     arguments = parser(__doc__)
-    arguments.add_argument("--networks", type=int, default=24)
+    arguments.add_argument("--networks", type=int, default=20)
     arguments.add_argument(
         "--first-preset", default="standard", help="preset of the first target; the others are quick"
     )
-    arguments.add_argument("--only", type=int, default=len(TARGETS), help="only the first so many targets")
+    arguments.add_argument("--targets", default=",".join(map(str, range(len(TARGETS)))), help="numbers of targets")
+    arguments.add_argument("--name", default="additivity", help="name of the result")
     options = arguments.parse_args()
     results: dict[str, Any] = {}
     with tempfile.TemporaryDirectory() as folder:
-        for number, (name, words) in enumerate(list(TARGETS.items())[: options.only]):
+        for number in map(int, options.targets.split(",")):
+            name, words = list(TARGETS.items())[number]
             preset = options.first_preset if number == 0 else "quick"
             path = Path(folder) / f"{number}.json"
             run_hwbench("profile", "--preset", preset, "--output", path, *words)
@@ -52,7 +54,7 @@ def main() -> None:
                 "measured": measured,
             }
             print(name, found, "flagged", flagged, flush=True)
-    report("additivity", results, options.keep)
+    report(options.name, results, options.keep)
 
 
 if __name__ == "__main__":

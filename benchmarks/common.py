@@ -34,7 +34,7 @@ def report(name: str, result: dict[str, Any], keep: bool) -> None:
     """Prints the result as JSON, and keeps it with the machine's record."""
     document = {
         "benchmark": name,
-        "command": " ".join(["python -m benchmarks." + name, *sys.argv[1:]]),
+        "command": " ".join([f"python -m benchmarks.{Path(sys.argv[0]).stem}", *sys.argv[1:]]),
         "finished_at": datetime.now(UTC).isoformat(timespec="seconds"),
         "hwbench": hwbench.__version__,
         "result": result,

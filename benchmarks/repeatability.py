@@ -41,7 +41,7 @@ def main() -> None:
         "preset": options.preset,
         "runs": [summary(table) for table in tables],
         "pairs": pairs,
-        "over_pairs": {name: quantiles([pair[name] for pair in pairs]) for name in figures},
+        "over_pairs": {name: quantiles([pair[name] for pair in pairs]) for name in figures} if pairs else None,
         "runs_without_gate_timeout": kept,
         "over_pairs_without_gate_timeout": (
             {name: quantiles([pair[name] for pair in clean]) for name in figures} if clean else None

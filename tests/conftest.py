@@ -11,6 +11,7 @@ from pathlib import Path
 import pytest
 
 ROOT = Path(__file__).parent.parent
+TFLITE_VENV = ROOT / ".venv-tflite"
 TINY = "proxylessnas-v8.8.8.16.32-r16-c4-d1.2-s2.2"
 
 Hwbench = Callable[..., "subprocess.CompletedProcess[str]"]
@@ -45,3 +46,14 @@ def tiny_table(tmp_path_factory: pytest.TempPathFactory) -> Path:
     command = [sys.executable, "-m", "hwbench", "profile", "--space", TINY, "-o", str(path), "--json"]
     subprocess.run(command, check=True, capture_output=True, env=environment, timeout=180)
     return path
+
+
+@pytest.fixture(scope="session")
+def tflite_python() -> Path:
+    python = TFLITE_VENV / "bin" / "python"
+    if not (TFLITE_VENV / ".complete").exists():
+        subprocess.run([sys.executable, "-m", "venv", "--clear", str(TFLITE_VENV)], check=True)
+        install = [str(python), "-m", "pip", "install", "--quiet", "tflite-runtime==2.14.0", "numpy<2"]
+        subprocess.run(install, check=True)
+        (TFLITE_VENV / ".complete").touch()
+    return python

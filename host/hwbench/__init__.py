@@ -1,5 +1,56 @@
-"""Latency of neural networks on real devices, and architecture search that respects it."""
+"""Latency of neural networks on real devices, and architecture search that respects it.
+
+The public API; everything is loaded when it is first used, so that `import hwbench` costs nothing.
+"""
 
 from __future__ import annotations
 
+import importlib
+from typing import TYPE_CHECKING
+
 __version__ = "0.1.0"
+
+if TYPE_CHECKING:
+    from hwbench.errors import HwbenchError
+    from hwbench.tables.lookup import LookupTable
+    from hwbench.tables.lookup import load as load_table
+    from hwbench.tables.source import TableSource
+    from hwbench.workflows.profile import ProfileResult, profile
+    from hwbench.workflows.profile_models import ModelsResult, profile_models
+    from hwbench.workflows.settings import MeasureOptions
+    from hwbench.workflows.verify import Verification, verify
+
+_HOMES = {
+    "HwbenchError": ("hwbench.errors", "HwbenchError"),
+    "LookupTable": ("hwbench.tables.lookup", "LookupTable"),
+    "MeasureOptions": ("hwbench.workflows.settings", "MeasureOptions"),
+    "ModelsResult": ("hwbench.workflows.profile_models", "ModelsResult"),
+    "ProfileResult": ("hwbench.workflows.profile", "ProfileResult"),
+    "TableSource": ("hwbench.tables.source", "TableSource"),
+    "Verification": ("hwbench.workflows.verify", "Verification"),
+    "load_table": ("hwbench.tables.lookup", "load"),
+    "profile": ("hwbench.workflows.profile", "profile"),
+    "profile_models": ("hwbench.workflows.profile_models", "profile_models"),
+    "verify": ("hwbench.workflows.verify", "verify"),
+}
+
+__all__ = [
+    "HwbenchError",
+    "LookupTable",
+    "MeasureOptions",
+    "ModelsResult",
+    "ProfileResult",
+    "TableSource",
+    "Verification",
+    "load_table",
+    "profile",
+    "profile_models",
+    "verify",
+]
+
+
+def __getattr__(name: str) -> object:
+    if name not in _HOMES:
+        raise AttributeError(f"module 'hwbench' has no attribute {name!r}")
+    module, attribute = _HOMES[name]
+    return getattr(importlib.import_module(module), attribute)

@@ -65,6 +65,15 @@ def test_json_keys_of_profile_and_verify(hwbench: Hwbench, tiny_table: Path, tmp
     assert hwbench("report", "t.json").returncode == 0
 
 
+def test_another_engine_is_another_target(hwbench: Hwbench, tmp_path: Path, tflite_python: Path) -> None:
+    words = ("profile", "--space", TINY, "-o", "t.json", "--precision", "int8", "--python", tflite_python)
+    done = hwbench(*words, "--json")
+    assert done.returncode == 0, done.stderr
+    engine = json.loads(done.stdout)["target"]["engine"]
+    assert (engine["package"], engine["version"]) == ("tflite-runtime", "2.14.0")
+    assert_refused(hwbench("table", "verify", "t.json", "--networks", "3"), 2, "engine was", "tflite-runtime")
+
+
 def test_show_and_predict(hwbench: Hwbench, tiny_table: Path) -> None:
     assert "k7e6" in hwbench("table", "show", tiny_table).stdout
     assert json.loads(hwbench("table", "show", tiny_table, "--json").stdout)["space"] == TINY

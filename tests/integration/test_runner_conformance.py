@@ -4,8 +4,6 @@ from __future__ import annotations
 
 import contextlib
 import importlib.util
-import subprocess
-import sys
 from pathlib import Path
 from types import ModuleType
 
@@ -13,22 +11,8 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from tests.conftest import ROOT
 from tests.integration.conformance import RunnerConformance
 from tests.integration.runners import PYTHON_RUNNER, default_runner, make_plan, run, write_models
-
-TFLITE_VENV = ROOT / ".venv-tflite"
-
-
-@pytest.fixture(scope="session")
-def tflite_python() -> Path:
-    python = TFLITE_VENV / "bin" / "python"
-    if not (TFLITE_VENV / ".complete").exists():
-        subprocess.run([sys.executable, "-m", "venv", "--clear", str(TFLITE_VENV)], check=True)
-        install = [str(python), "-m", "pip", "install", "--quiet", "tflite-runtime==2.14.0", "numpy<2"]
-        subprocess.run(install, check=True)
-        (TFLITE_VENV / ".complete").touch()
-    return python
 
 
 class TestRunner(RunnerConformance):

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from enum import StrEnum
+from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
 import typer
@@ -33,6 +34,9 @@ class CacheName(StrEnum):
 
 
 DeviceOption = Annotated[str | None, typer.Option("--device", help="Where to measure; `local` is this computer.")]
+PythonOption = Annotated[
+    Path | None, typer.Option("--python", help="Interpreter of the runner, e.g. one that has tflite-runtime.")
+]
 PresetOption = Annotated[PresetName, typer.Option(help="How much to measure.")]
 PrecisionOption = Annotated[PrecisionName, typer.Option(help="Number format of the models.")]
 DelegateOption = Annotated[DelegateName, typer.Option(help="Kernels: XNNPACK or the engine's own.")]

@@ -17,6 +17,7 @@ from hwbench.cli.options import (
     PrecisionOption,
     PresetName,
     PresetOption,
+    PythonOption,
     SeedOption,
     ThreadsOption,
     measure_options,
@@ -28,6 +29,7 @@ def profile(
     models: Annotated[list[Path] | None, typer.Argument(help="Model files; none: the blocks of a space.")] = None,
     space: Annotated[str, typer.Option(help="The space whose blocks make the table.")] = "proxylessnas",
     device: DeviceOption = None,
+    python: PythonOption = None,
     preset: PresetOption = PresetName.quick,
     precision: PrecisionOption = PrecisionName.fp32,
     delegate: DelegateOption = DelegateName.xnnpack,
@@ -46,7 +48,7 @@ def profile(
     from hwbench.devices import find
 
     options = measure_options(preset, precision, delegate, threads, cores, seed, cache)
-    chosen = find(device)
+    chosen = find(device, python)
     if device is None:
         say("Measuring on this computer.")
     if models:

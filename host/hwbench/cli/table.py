@@ -7,7 +7,7 @@ from typing import Annotated
 
 import typer
 
-from hwbench.cli.options import DeviceOption, PresetName
+from hwbench.cli.options import DeviceOption, PresetName, PythonOption
 from hwbench.cli.output import Json, print_json, print_view, progress_bar
 
 TablePath = Annotated[Path, typer.Argument(help="A table that `hwbench profile` wrote.")]
@@ -66,6 +66,7 @@ def verify(
     preset: Annotated[PresetName | None, typer.Option(help="How much to measure; the table's own by default.")] = None,
     seed: Annotated[int, typer.Option(min=0, help="Seed of the random networks.")] = 1,
     device: DeviceOption = None,
+    python: PythonOption = None,
     resume: Annotated[bool, typer.Option("--resume", help="Continue an interrupted run.")] = False,
     json: Json = False,
 ) -> None:
@@ -79,7 +80,7 @@ def verify(
             networks,
             seed=seed,
             preset=preset.value if preset else None,
-            device=find(device),
+            device=find(device, python),
             resume=resume,
             on_progress=report,
         )

@@ -2,16 +2,20 @@
 
 from __future__ import annotations
 
+from pathlib import Path
+
 from hwbench.devices.base import Device, LaunchRequest
 from hwbench.devices.local import LocalDevice
+from hwbench.errors import DeviceError
 
 __all__ = ["Device", "LaunchRequest", "LocalDevice", "find"]
 
 
-def find(name: str | None = None) -> Device:
-    """The device of that name; None: this computer. Raises DeviceError for one that is not there."""
-    from hwbench.errors import DeviceError
+def find(name: str | None = None, python: Path | None = None) -> Device:
+    """The device of that name; None: this computer. `python` runs the runner on it.
 
+    Raises DeviceError for a device that is not there.
+    """
     if name in (None, "local"):
-        return LocalDevice()
+        return LocalDevice(python)
     raise DeviceError(f"There is no device {name!r}.", hint="`hwbench devices` lists what is attached.")

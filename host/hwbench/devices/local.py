@@ -34,12 +34,17 @@ _GRACE_S = 10.0
 
 
 class LocalDevice:
-    """This computer. `python` is the interpreter that runs the runner; by default the one that runs hwbench."""
+    """This computer.
+
+    `python` is the interpreter that runs the runner, by default the one that runs hwbench; a runner that gives no
+    sign of life for `silence_s` is ended.
+    """
 
     name = "local"
 
-    def __init__(self, python: Path | None = None) -> None:
+    def __init__(self, python: Path | None = None, silence_s: float = 120.0) -> None:
         self._python = python or Path(sys.executable)
+        self._silence_s = silence_s
         self._machine = LinuxMachine()
 
     def record(self) -> DeviceRecord:
@@ -103,7 +108,7 @@ class LocalDevice:
         with log.open("wb") as stderr:
             process = subprocess.Popen(command, stdin=subprocess.DEVNULL, stdout=stderr, stderr=stderr)
             try:
-                self._wait(process, request.deadline_s + _GRACE_S, progress)
+                self._wait(process, request, progress)
             finally:
                 if process.poll() is None:
                     process.terminate()
@@ -115,19 +120,26 @@ class LocalDevice:
         if process.returncode != 0:
             raise self._failed(process.returncode, log)
 
-    @staticmethod
-    def _wait(process: subprocess.Popen[bytes], limit_s: float, progress: Callable[[], None]) -> None:
-        end = time.monotonic() + limit_s
+    def _wait(self, process: subprocess.Popen[bytes], request: LaunchRequest, progress: Callable[[], None]) -> None:
+        """Until the runner ends. Raises RunnerTimeout when it is silent for too long or passes its deadline."""
+        heartbeat = request.results.with_name(f"{request.results.name}.heartbeat")
+        begin = heard = time.monotonic()
+        last = b""
         while True:
             try:
                 process.wait(_POLL_S)
                 return
             except subprocess.TimeoutExpired:
                 progress()
-            if time.monotonic() > end:
+            now = time.monotonic()
+            beat = heartbeat.read_bytes() if heartbeat.exists() else b""
+            heard, last = (heard, last) if beat == last else (now, beat)
+            late = now - begin > request.deadline_s + _GRACE_S
+            if late or now - heard > self._silence_s:
                 process.kill()
                 process.wait()
-                raise RunnerTimeout(f"The runner did not end within {limit_s:.0f} s.", hint="Continue with --resume.")
+                what = "passed its deadline" if late else f"gave no sign of life for {self._silence_s:.0f} s"
+                raise RunnerTimeout(f"The runner {what}.", hint="Continue with --resume.")
 
     def _failed(self, code: int, log: Path) -> RunnerCrashed:
         last = (log.read_text(errors="replace").strip().splitlines() or ["it said nothing"])[-1][:300]
