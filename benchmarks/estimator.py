@@ -21,10 +21,11 @@ from numpy.typing import NDArray
 from benchmarks.common import parser, report
 from hwbench import spaces
 from hwbench.devices import LaunchRequest, LocalDevice
+from hwbench.devices.linux import LinuxMachine
 from hwbench.measure.campaign import ModelRow
 from hwbench.measure.plan import Burst, Job, Plan
 from hwbench.measure.results import read_results
-from hwbench.measure.statistics import level, spearman
+from hwbench.measure.statistics import spearman
 from hwbench.workflows.model_rows import anchor_rows, block_rows, flush_bytes, network_rows
 
 BURST_QUANTILES = (0.0, 0.1, 0.25, 0.5)
@@ -36,9 +37,9 @@ Visits = dict[str, list[tuple[NDArray[np.float64], NDArray[np.float64]]]]
 
 
 def modes(space: spaces.ChainSpace) -> dict[str, int]:
-    """Bytes to flush before each invoke, by cache mode."""
-    half = flush_bytes(space, "fp32")
-    return {"warm": 0, "flush quarter": half // 2, "flush half": half, "flush all": 2 * half}
+    """Bytes to flush, by cache mode: nothing, and shares of what a profile flushes."""
+    whole = flush_bytes(space, "fp32", LinuxMachine().record("local"))
+    return {"warm": 0, "cold, quarter": whole // 4, "cold, half": whole // 2, "cold": whole}
 
 
 def record(folder: Path, rows: list[ModelRow], rounds: int, flush: int, seed: int) -> Visits:
@@ -47,7 +48,8 @@ def record(folder: Path, rows: list[ModelRow], rounds: int, flush: int, seed: in
     plan = Plan(
         launch=0, run_pass="time", delegate="xnnpack", threads=1, cores=device.choose_cores(1, ()), seed=seed,
         jobs=tuple(Job(row.id, row.model, row.sha256, rounds, row.anchor) for row in rows), deadline_s=600.0,
-        memory_budget_bytes=8 << 30, parent_pid=os.getpid(), flush_bytes=flush, burst=Burst(),
+        memory_budget_bytes=8 << 30, parent_pid=os.getpid(), flush_bytes=flush,
+        interleave=4 if flush else 1, burst=Burst(),
     )  # fmt: skip
     (folder / "plan.json").write_bytes(msgspec.json.encode(plan))
     results = folder / "results.jsonl"
@@ -62,7 +64,9 @@ def record(folder: Path, rows: list[ModelRow], rounds: int, flush: int, seed: in
 def read(visits: Visits, job: str, clock: int, quantile: float, rule: str) -> float:
     """A job's latency: a quantile of each burst, then a rule over visits (`2`: second lowest, `q0.5`: median)."""
     bursts = [float(np.quantile(pair[clock], quantile)) for pair in visits[job]]
-    return float(np.quantile(bursts, float(rule[1:]))) if rule.startswith("q") else level(bursts, int(rule))
+    return (
+        float(np.quantile(bursts, float(rule[1:]))) if rule.startswith("q") else float(np.sort(bursts)[int(rule) - 1])
+    )
 
 
 def errors(predicted: NDArray[np.float64], measured: NDArray[np.float64]) -> dict[str, float]:

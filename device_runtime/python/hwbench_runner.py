@@ -404,17 +404,22 @@ class Launch:
         anchors = [job for job in jobs if job.anchor]
         for round_index in range(max((job.rounds for job in jobs), default=0)):
             visits = [job for job in jobs if job.rounds > round_index]
-            order.shuffle(visits)
-            size = self._plan["interleave"]
-            # Of two groups that must share, none is left with a single job.
-            groups = max(1, round(len(visits) / size))
-            for index in range(groups):
+            for group in self._groups(visits, order):
                 self._check()
                 idle_ns = time.perf_counter_ns() - self._last_ns
                 if anchors and idle_ns > self._plan["idle_us"] * 1000:
                     self._rewarm(anchors[0].interpreter.invoke)
-                group = visits[index * len(visits) // groups : (index + 1) * len(visits) // groups]
                 self._visit([job for job in group if job.rounds > round_index], round_index)
+
+    def _groups(self, jobs, order):
+        """The visits of a round in seeded order: anchors alone, the others in equal groups that take turns."""
+        order.shuffle(jobs)
+        others = [job for job in jobs if not job.anchor]
+        count = max(1, round(len(others) / self._plan["interleave"]))
+        groups = [others[i * len(others) // count : (i + 1) * len(others) // count] for i in range(count)]
+        groups = [group for group in groups if group] + [[job] for job in jobs if job.anchor]
+        order.shuffle(groups)
+        return groups
 
     def _rewarm(self, invoke):
         until = time.perf_counter_ns() + self._plan["rewarm_us"] * 1000
@@ -460,14 +465,16 @@ class Launch:
         burst, clock, thread_clock = self._plan["burst"], time.perf_counter_ns, time.thread_time_ns
         least, most = burst["invokes"], burst["max_invokes"]
         duration = burst["duration_us"] * 1000 * len(group)
-        refeed = len(group) > 1 or self._flush is not None
         samples = {job: ([], []) for job in group}
         turns = [(job, job.interpreter.invoke, *samples[job]) for job in group]
+        # Anchors tell how fast the machine is, so nothing is flushed for them.
+        flush = None if any(job.anchor for job in group) else self._flush
+        refeed = flush is not None or len(group) > 1
         taken = 0
         while turns and (taken < least or (clock() - begin < duration and taken < most)):
+            if flush is not None:
+                flush.max()
             for job, invoke, wall, cpu in turns:
-                if self._flush is not None:
-                    self._flush.max()
                 if refeed:
                     job.feed()
                 cpu_begin = thread_clock()

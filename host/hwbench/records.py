@@ -1,6 +1,8 @@
-"""What hwbench writes down: plain typed structs, no behaviour. Latency is in microseconds, sizes in bytes."""
+"""What hwbench writes down: plain typed structs. Latency is in microseconds, sizes in bytes."""
 
 from __future__ import annotations
+
+import math
 
 import msgspec
 
@@ -63,15 +65,21 @@ class Target(msgspec.Struct, frozen=True):
 
 
 class Estimator(msgspec.Struct, frozen=True):
-    """How samples become a number: a quantile of each burst of `clock` time, then the `order`-th smallest visit.
+    """How samples become a number: a quantile of each burst of `clock` time, then a low rank over visits.
 
-    The latency is the one that `order` separate visits reproduce: a neighbour on the same physical core slows
-    a virtual machine by up to a third for seconds, never speeds it up, so the low end is what belongs to the device.
+    The latency is the one that a `visit_share` of the visits reproduce, and `fewest_visits` at least: a neighbour on
+    the same physical core slows a virtual machine by up to a third for seconds, never speeds it up, so the low end is
+    what belongs to the device.
     """
 
     clock: str = "wall"
     burst_quantile: float = 0.1
-    order: int = 2
+    visit_share: float = 0.05
+    fewest_visits: int = 2
+
+    def rank(self, visits: int) -> int:
+        """Which of so many visits, counted from the fastest, gives the latency."""
+        return min(max(self.fewest_visits, math.ceil(self.visit_share * visits)), visits)
 
 
 class Rounds(msgspec.Struct, frozen=True):

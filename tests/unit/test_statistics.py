@@ -11,22 +11,24 @@ from hypothesis import strategies as st
 
 from hwbench.measure.drift import round_factors
 from hwbench.measure.statistics import between_launch_spread, bootstrap_levels, interval, level, spearman
+from hwbench.records import Estimator
 from hwbench.workflows.verify import additivity_of
 
 values = st.lists(st.floats(1e-3, 1e6), min_size=1, max_size=40)
 
 
 @given(values, st.integers(1, 5))
-def test_level_is_an_order_statistic(found: list[float], order: int) -> None:
-    assert level(found, order) == sorted(found)[min(order, len(found)) - 1]
+def test_level_is_what_several_visits_reproduce(found: list[float], fewest: int) -> None:
+    value = level(found, Estimator(visit_share=0.1, fewest_visits=fewest))
+    faster = sum(other <= value for other in found)
+    assert value in found
+    assert faster >= min(max(fewest, 0.1 * len(found)), len(found))
 
 
-@given(values, st.integers(1, 4), st.integers(1, 3), st.integers(0, 99))
-def test_resampled_levels_are_values_that_were_measured(
-    found: list[float], launches: int, order: int, seed: int
-) -> None:
+@given(values, st.integers(1, 4), st.integers(0, 99))
+def test_resampled_levels_are_values_that_were_measured(found: list[float], launches: int, seed: int) -> None:
     array = np.array(found)
-    resampled = bootstrap_levels(array, np.arange(array.size) % launches, order, seed)
+    resampled = bootstrap_levels(array, np.arange(array.size) % launches, Estimator(), seed)
     assert set(resampled) <= set(found)
 
 
@@ -57,9 +59,9 @@ def _two_state_run(rng: np.random.Generator, share: float) -> tuple[float, float
     launches = np.repeat(np.arange(3), 10)
     slow = rng.random(30) >= share
     found = 100 * np.exp(rng.normal(0, 0.01, 30)) * np.where(slow, 1.3, 1.0) * np.exp(rng.normal(0, 0.005, 3))[launches]
-    value = level(found, 2)
-    resampled = bootstrap_levels(found, launches, 2, int(rng.integers(1 << 30)))
-    return (value, *interval(found, resampled, 2, 0.005, 3))
+    value = level(found, Estimator())
+    resampled = bootstrap_levels(found, launches, Estimator(), int(rng.integers(1 << 30)))
+    return (value, *interval(found, resampled, Estimator(), 0.005, 3))
 
 
 @pytest.mark.parametrize("share", [0.15, 0.4, 1.0])

@@ -27,6 +27,7 @@ class BaselineStore:
         self._folder = folder
 
     def load(self, target: Target, boot_id: str | None) -> dict[str, float]:
+        """Anchor levels in microseconds; empty when nothing is known."""
         try:
             found = files.load(self._path(target, boot_id), "baseline", 1, _Baseline)
         except HwbenchError:
@@ -39,5 +40,6 @@ class BaselineStore:
         files.save(self._path(target, boot_id), "baseline", 1, _Baseline({**known, **best}, time.time()))
 
     def _path(self, target: Target, boot_id: str | None) -> Path:
-        name = files.sha256(msgspec.json.encode([target, boot_id]))[:24]
+        # Nothing is flushed for anchors, so the cache mode does not matter to them.
+        name = files.sha256(msgspec.json.encode([msgspec.structs.replace(target, cache=""), boot_id]))[:24]
         return self._folder / f"{name}.json"

@@ -44,6 +44,7 @@ class Settings(msgspec.Struct, frozen=True):
     preset: Preset
     estimator: Estimator
     flush_bytes: int
+    interleave: int
     seed: int
 
 
@@ -183,6 +184,7 @@ def _plan(device: Device, rows: Sequence[ModelRow], rounds: Mapping[str, int], s
         memory_budget_bytes=2 * device.memory_budget_bytes(),
         parent_pid=device.parent_pid(),
         flush_bytes=settings.flush_bytes,
+        interleave=settings.interleave,
         burst=settings.preset.burst,
     )
 

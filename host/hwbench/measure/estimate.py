@@ -39,19 +39,19 @@ def estimate(samples: Samples, estimator: Estimator, gate: Gate, seed: int = 0) 
     factors = _factors(samples)
     values = {job: np.array([visit.value_us for visit in found]) for job, found in samples.visits.items()}
     launches = {job: np.array([visit.launch for visit in found]) for job, found in samples.visits.items()}
-    spread = between_launch_spread(_launch_levels(values, launches, estimator.order))
+    spread = between_launch_spread(_launch_levels(values, launches, estimator))
     measurements = {}
     for number, (job, found) in enumerate(samples.visits.items()):
         own = np.array([factors[visit.launch, visit.round] for visit in found])
-        value = level(values[job], estimator.order)
-        resampled = bootstrap_levels(values[job], launches[job], estimator.order, seed + number)
+        value = level(values[job], estimator)
+        resampled = bootstrap_levels(values[job], launches[job], estimator, seed + number)
         count = len(np.unique(launches[job]))
-        lower, upper = interval(values[job], resampled, estimator.order, spread, count)
+        lower, upper = interval(values[job], resampled, estimator, spread, count)
         measurements[job] = Measurement(
             value_us=value,
             lower_us=lower,
             upper_us=upper,
-            drift_corrected_us=level(values[job] / own, estimator.order),
+            drift_corrected_us=level(values[job] / own, estimator),
             flags=_flags(found, samples, job, (upper - lower) / 2 / value, gate),
             launches=count,
             rounds=_rounds(found, own),
@@ -70,7 +70,7 @@ def _factors(samples: Samples) -> dict[tuple[int, int], float]:
 
 
 def _launch_levels(
-    values: Mapping[str, NDArray[np.float64]], launches: Mapping[str, NDArray[np.int64]], order: int
+    values: Mapping[str, NDArray[np.float64]], launches: Mapping[str, NDArray[np.int64]], estimator: Estimator
 ) -> NDArray[np.float64]:
     """Levels of each launch alone, jobs x launches, NaN where a job was not visited often enough."""
     numbers = sorted({int(n) for found in launches.values() for n in np.unique(found)})
@@ -78,8 +78,8 @@ def _launch_levels(
     for row, job in enumerate(values):
         for column, number in enumerate(numbers):
             own = values[job][launches[job] == number]
-            if own.size >= order:
-                levels[row, column] = level(own, order)
+            if own.size >= estimator.fewest_visits:
+                levels[row, column] = level(own, estimator)
     return levels
 
 

@@ -42,12 +42,12 @@ def judge(
         visits = samples.visits.get(anchor, ())
         if not visits:
             continue
-        found = level([visit.value_us for visit in visits], estimator.order)
+        found = level([visit.value_us for visit in visits], estimator)
         baseline[anchor] = min(found, (known_us or {}).get(anchor, found))
         if found < _SHORTEST_US:
             continue
         slowdown = max(slowdown, found / baseline[anchor] - 1)
         for launch in {visit.launch for visit in visits}:
-            own = level([visit.value_us for visit in visits if visit.launch == launch], estimator.order)
+            own = level([visit.value_us for visit in visits if visit.launch == launch], estimator)
             by_launch[launch] = max(by_launch.get(launch, 0.0), own / baseline[anchor] - 1)
     return Gate(slowdown, by_launch, baseline)

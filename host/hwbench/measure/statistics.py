@@ -5,23 +5,25 @@ from __future__ import annotations
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
+from hwbench.records import Estimator
+
 Floats = NDArray[np.float64]
 
 INTERVAL = 0.95
 _DRAWS = 400
 _MAD_TO_SD = 1.4826
 _NORMAL_975 = 1.959964
-# The difference of two runs' second-lowest values, at 95 %, in gaps between the lowest and the fourth (normal noise).
+# The difference of two runs' second-lowest values, at 95 %, in gaps between the first and the fourth (normal noise).
 _SPACINGS = 1.4
 
 
-def level(values: ArrayLike, order: int) -> float:
-    """The `order`-th smallest value, or the largest where there are fewer."""
+def level(values: ArrayLike, estimator: Estimator) -> float:
+    """The value at the estimator's rank."""
     array = np.sort(np.asarray(values, float))
-    return float(array[min(order, array.size) - 1])
+    return float(array[estimator.rank(array.size) - 1])
 
 
-def bootstrap_levels(values: Floats, launches: NDArray[np.int64], order: int, seed: int) -> Floats:
+def bootstrap_levels(values: Floats, launches: NDArray[np.int64], estimator: Estimator, seed: int) -> Floats:
     """Levels of resampled data, shape (draws,): launches with replacement, then rounds within each.
 
     With one launch only its rounds are resampled.
@@ -38,8 +40,9 @@ def bootstrap_levels(values: Floats, launches: NDArray[np.int64], order: int, se
     drawn = padded[chosen[:, :, None], picks]
     # A group smaller than the largest contributes only as many draws as it has rounds.
     drawn = np.where(np.arange(largest) < sizes[chosen][:, :, None], drawn, np.inf).reshape(_DRAWS, -1)
-    rank = min(order, int(sizes.min()) * len(groups)) - 1
-    levels: Floats = np.partition(drawn, rank, axis=1)[:, rank]
+    counts = sizes[chosen].sum(axis=1)
+    ranks = np.array([estimator.rank(int(count)) for count in counts]) - 1
+    levels: Floats = np.take_along_axis(np.sort(drawn, axis=1), ranks[:, None], axis=1)[:, 0]
     return levels
 
 
@@ -59,17 +62,20 @@ def between_launch_spread(levels_us: Floats) -> float:
     return float(_MAD_TO_SD * np.nanmedian(np.abs(deviations)))
 
 
-def interval(values: Floats, resampled: Floats, order: int, spread: float, launches: int) -> tuple[float, float]:
+def interval(
+    values: Floats, resampled: Floats, estimator: Estimator, spread: float, launches: int
+) -> tuple[float, float]:
     """The 95 % interval that a new run of the same size falls into, (lower, upper).
 
-    Three parts add in squares in log space: the percentiles of the resampled levels; the spacing of the lowest
-    values, since resampling cannot go below what was seen; and the spread between launches, twice, since a new
-    run has its own.
+    Three parts add in squares in log space: the percentiles of the resampled levels; the spacing of the values
+    around the rank, since resampling the low end cannot go below what was seen; and the spread between launches,
+    twice, since a new run has its own.
     """
-    value = level(values, order)
+    value = level(values, estimator)
+    ordered, rank = np.sort(values), estimator.rank(values.size) - 1
     tail = (1 - INTERVAL) / 2
     low, high = np.quantile(resampled, [tail, 1 - tail])
-    spacing = _SPACINGS * np.log(level(values, 2 * order) / level(values, 1))
+    spacing = _SPACINGS * np.log(ordered[min(rank + 2, values.size - 1)] / ordered[max(rank - 1, 0)])
     margin = _NORMAL_975 * np.sqrt(2.0 / max(launches, 1)) * spread
     below = float(np.sqrt(np.log(value / min(low, value)) ** 2 + spacing**2 + margin**2))
     above = float(np.sqrt(np.log(max(high, value) / value) ** 2 + spacing**2 + margin**2))

@@ -14,7 +14,7 @@ from hwbench.measure.campaign import ModelRow
 from hwbench.models.calibration import activation_ranges, seeded_inputs
 from hwbench.models.litert import Precision, write_model
 from hwbench.models.weights import random_weights
-from hwbench.spaces.blocks import parameters
+from hwbench.records import DeviceRecord
 from hwbench.spaces.space import ChainSpace, NamedBlock
 
 _WEIGHT_SEED = 0
@@ -70,14 +70,16 @@ def model_row(
     return ModelRow(row, f"models/{stem}.tflite", sha256(data), 2 * len(data) + 4 * largest, anchor)
 
 
-def flush_bytes(space: ChainSpace, precision: Precision) -> int:
+def flush_bytes(space: ChainSpace, precision: Precision, record: DeviceRecord) -> int:
     """How much to read between two invokes of a block, so that its weights are as cold as in a network.
 
-    Half the weight bytes of a typical network of the space, which is what passes through the caches between two
-    uses of a block's weights, on average over where in the caches they end up (benchmarks/estimator.py).
+    Between two uses of a block's weights a network touches all its other weights and its activations: that many
+    bytes, but no more than the last-level cache holds (benchmarks/estimator.py).
     """
-    totals = [
-        sum(parameters(named.block) for named in space.network(architecture))
-        for architecture in space.sample(_SAMPLED_NETWORKS, seed=0)
-    ]
-    return int(np.median(totals)) * _BYTES[precision] // 2 // 8 * 8
+    touched = []
+    for architecture in space.sample(_SAMPLED_NETWORKS, seed=0):
+        ops = [op for named in space.network(architecture) for op in named.block.ops()]
+        touched.append(sum(op.parameters + int(np.prod(op.out_shape)) for op in ops))
+    footprint = int(np.median(touched)) * _BYTES[precision]
+    last_level = max((cache.size_bytes for cache in record.caches), default=footprint)
+    return min(footprint, last_level) // 8 * 8

@@ -14,14 +14,13 @@ import hwbench
 from hwbench import files, spaces
 from hwbench.devices import Device, LocalDevice
 from hwbench.errors import UsageError
-from hwbench.measure.baseline import BaselineStore
 from hwbench.measure.campaign import Campaign, Progress, run
 from hwbench.measure.session import Session
 from hwbench.records import DeviceRecord, Target
 from hwbench.tables import lookup
 from hwbench.tables.lookup import LaunchRecord, LookupTable, Row, SamplesFile
 from hwbench.workflows.model_rows import anchor_rows, block_rows, flush_bytes
-from hwbench.workflows.settings import MeasureOptions, cache_folder, campaign_settings, target_of
+from hwbench.workflows.settings import MeasureOptions, baseline_store, campaign_settings, target_of
 
 DEFAULT_FOLDER = Path("hwbench-results")
 
@@ -69,16 +68,16 @@ def profile(
     path = output or DEFAULT_FOLDER / record.id / lookup.default_name(chosen.name, target)
     folder = session_folder(path, resume, overwrite)
     with device.lock():
-        settings = campaign_settings(options, flush_bytes(chosen, options.precision))
+        settings = campaign_settings(options, flush_bytes(chosen, options.precision, record))
         session = Session.open(folder, _decisive(chosen.name, target, options), resume)
         rows = anchor_rows(options.precision, folder) + block_rows(chosen, options.precision, folder)
-        baseline = BaselineStore(cache_folder() / "anchors")
+        baseline = baseline_store()
         known = baseline.load(target, record.boot_id)
         campaign = run(device, rows, settings, session, known, on_progress)
         baseline.keep(target, record.boot_id, campaign.gate.baseline_us)
         seconds = time.monotonic() - begin
         share = campaign.inference_share * campaign.seconds / seconds
-        samples = _write_samples(path, session)
+        samples = write_samples(path, session)
         table = LookupTable(
             space=chosen.name,
             metric="latency_us",
@@ -149,8 +148,8 @@ def _decisive(space: str, target: Target, options: MeasureOptions) -> dict[str, 
     }
 
 
-def _write_samples(path: Path, session: Session) -> SamplesFile:
-    """All result files of the session, one after the other, compressed beside the table."""
+def write_samples(path: Path, session: Session) -> SamplesFile:
+    """All result files of the session, one after the other, compressed beside the file `path`."""
     whole = b"".join(
         files.read(results)
         for planned in session.launches

@@ -14,7 +14,6 @@ import numpy as np
 from hwbench import files
 from hwbench.devices import Device, LaunchRequest, LocalDevice
 from hwbench.errors import DataError, ModelError, RunnerError
-from hwbench.measure.baseline import BaselineStore
 from hwbench.measure.campaign import Campaign, ModelRow, Progress, run
 from hwbench.measure.plan import Burst, Job, LoadLine, MemoryLine, OpEvent, OpsLine, Pass, Plan
 from hwbench.measure.presets import Preset
@@ -24,7 +23,7 @@ from hwbench.records import DeviceRecord, Measurement, Target
 from hwbench.tables.lookup import LaunchRecord
 from hwbench.workflows.model_rows import anchor_rows
 from hwbench.workflows.profile import launch_records
-from hwbench.workflows.settings import MeasureOptions, cache_folder, campaign_settings, target_of
+from hwbench.workflows.settings import MeasureOptions, baseline_store, campaign_settings, target_of
 
 _IDENTIFIER = b"TFL3"
 _PASS_DEADLINE_S = 300.0
@@ -33,7 +32,7 @@ _DELEGATED, _OPERATOR = 8, 2
 
 # Short bursts in many rounds: a number is wanted within a second, and it is the rounds that find the quiet machine.
 _PRESETS = {
-    "quick": Preset("quick", 0.03, rounds=30, launches=2, max_launches=3, patience_s=0.0,
+    "quick": Preset("quick", 0.03, rounds=30, launches=2, max_launches=3, patience_s=5.0,
                     burst=Burst(warmup_us=1_000, duration_us=3_000)),
     "standard": Preset("standard", 0.01, rounds=30, launches=3, max_launches=6, patience_s=60.0),
     "publish": Preset("publish", 0.005, rounds=60, launches=5, max_launches=10, patience_s=600.0),
@@ -107,7 +106,7 @@ def profile_models(
             session = Session.open(folder, {}, resume=False)
             rows = [*anchor_rows("fp32", folder), *(_row(number, path, folder) for number, path in enumerate(models))]
             settings = msgspec.structs.replace(campaign_settings(options, 0), preset=_PRESETS[options.preset])
-            store = BaselineStore(cache_folder() / "anchors" / "models")
+            store = baseline_store()
             known = store.load(target, record.boot_id)
             campaign = run(device, rows, settings, session, known, on_progress)
             store.keep(target, record.boot_id, campaign.gate.baseline_us)

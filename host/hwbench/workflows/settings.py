@@ -8,6 +8,7 @@ from typing import Literal, TypeAlias
 import msgspec
 
 from hwbench.devices import Device
+from hwbench.measure.baseline import BaselineStore
 from hwbench.measure.campaign import Settings
 from hwbench.measure.presets import preset
 from hwbench.models.litert import Precision
@@ -29,14 +30,21 @@ class MeasureOptions(msgspec.Struct, frozen=True):
     seed: int = 0
 
 
+# Blocks that share one flush.
+_INTERLEAVE = 4
+
+
 def campaign_settings(options: MeasureOptions, flush_bytes: int) -> Settings:
+    """With `flush_bytes` the rows take turns in groups, each turn after a flush."""
+    flushed = flush_bytes if options.cache == "cold" else 0
     return Settings(
         delegate=options.delegate,
         threads=options.threads,
         cores=options.cores,
         preset=preset(options.preset),
         estimator=Estimator(),
-        flush_bytes=flush_bytes if options.cache == "cold" else 0,
+        flush_bytes=flushed,
+        interleave=_INTERLEAVE if flushed else 1,
         seed=options.seed,
     )
 
@@ -54,6 +62,11 @@ def target_of(device: Device, device_id: str, options: MeasureOptions) -> Target
         cache=options.cache,
         runner=device.runner,
     )
+
+
+def baseline_store() -> BaselineStore:
+    """The best anchor levels known; anchors are the same in every workflow."""
+    return BaselineStore(cache_folder() / "anchors")
 
 
 def cache_folder() -> Path:

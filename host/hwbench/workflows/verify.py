@@ -13,18 +13,17 @@ from numpy.typing import NDArray
 from hwbench import files, spaces
 from hwbench.devices import Device, LocalDevice
 from hwbench.errors import DataError, Incomparable, UsageError
-from hwbench.measure.baseline import BaselineStore
 from hwbench.measure.campaign import Campaign, Progress, run
 from hwbench.measure.session import Session
 from hwbench.measure.statistics import spearman
 from hwbench.models.litert import Precision
 from hwbench.records import Target
 from hwbench.tables import lookup
-from hwbench.tables.lookup import Additivity, LaunchRecord, LookupTable
+from hwbench.tables.lookup import Additivity, LaunchRecord, LookupTable, SamplesFile
 from hwbench.tables.source import TableSource
 from hwbench.workflows.model_rows import anchor_rows, network_rows
-from hwbench.workflows.profile import launch_records
-from hwbench.workflows.settings import MeasureOptions, cache_folder, campaign_settings, target_of
+from hwbench.workflows.profile import launch_records, write_samples
+from hwbench.workflows.settings import MeasureOptions, baseline_store, campaign_settings, target_of
 
 KIND = "verification"
 VERSION = 1
@@ -52,6 +51,7 @@ class Verification(msgspec.Struct, frozen=True):
     networks: tuple[Verified, ...]
     launches: tuple[LaunchRecord, ...]
     seconds: float
+    samples: SamplesFile | None = None
 
 
 def verify(
@@ -91,12 +91,14 @@ def verify(
         rows = anchor_rows(options.precision, folder) + network_rows(space, architectures, options.precision, folder)
         # A network evicts its own weights; nothing needs flushing between its invokes.
         settings = campaign_settings(options, flush_bytes=0)
-        store = BaselineStore(cache_folder() / "anchors" / "networks")
+        store = baseline_store()
         known = store.load(target, record.boot_id)
         campaign = run(device, rows, settings, session, known, on_progress)
         store.keep(target, record.boot_id, campaign.gate.baseline_us)
         result = _compare(path, architectures, predicted, campaign, seed)
         if keep:
+            samples = write_samples(verification_path(path), session)
+            result = msgspec.structs.replace(result, samples=samples)
             files.save(verification_path(path), KIND, VERSION, result)
             lookup.save(msgspec.structs.replace(table, additivity=result.additivity), path)
         session.remove()
