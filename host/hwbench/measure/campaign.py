@@ -214,36 +214,40 @@ def _launch(
 
 
 class _Clock:
-    """Estimates the time left from the visits so far."""
+    """Estimates the time left from the visits so far.
+
+    How many rows will need further launches is not known before there are intervals; half of what the preset
+    allows is expected until then.
+    """
 
     def __init__(self, rows: Sequence[ModelRow], preset: Preset, report: Callable[[Progress], None]) -> None:
         self._report = report
         self._rows = sum(not row.anchor for row in rows)
         self._jobs = len(rows)
-        anchor_visits = (len(rows) - self._rows) * min(preset.rounds, _ANCHOR_ROUNDS) * preset.launches
-        self._base = self._rows * preset.base_rounds + anchor_visits
+        per_launch = self._rows * preset.rounds + (self._jobs - self._rows) * min(preset.rounds, _ANCHOR_ROUNDS)
+        self._base = per_launch * preset.launches
+        self._expected = per_launch * (preset.launches + preset.max_launches) // 2
         self._begin = time.monotonic()
         self._done = 0
         self._launch = 0
-        self._in_launch = 0
         self._refining = 0
 
     def waiting(self) -> None:
-        self._report(Progress(self._launch, self._done, self._base, self._refining, None, waiting=True))
+        self._report(Progress(self._launch, self._done, self._expected, self._refining, None, waiting=True))
 
     def launched(self, number: int, visits: int, rows: int) -> None:
         self._launch = number
-        self._in_launch = visits
-        self._refining = rows if rows < self._rows and self._done >= self._base else 0
-        self._base = max(self._base, self._done + visits)
+        refining = self._done >= self._base
+        self._refining = rows if refining else 0
+        self._expected = max(self._expected, self._done + visits)
         self.tick(0)
 
     def tick(self, visits: int) -> None:
         done = self._done + visits
         left = None
         if done >= self._jobs:
-            left = (time.monotonic() - self._begin) / done * (self._base - done)
-        self._report(Progress(self._launch, done, self._base, self._refining, left))
+            left = (time.monotonic() - self._begin) / done * (self._expected - done)
+        self._report(Progress(self._launch, done, self._expected, self._refining, left))
 
     def ended(self, visits: int) -> None:
         self._done += visits
