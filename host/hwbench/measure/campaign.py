@@ -102,7 +102,7 @@ def run(
         wanted = [row.id for row in rows if not row.anchor and row.id not in samples.failures]
         rounds = next_rounds(
             {row: samples.rounds_of(row) for row in wanted},
-            {job: found.half_width for job, found in estimates.measurements.items()},
+            estimates.within,
             settings.preset,
         )
         if gate.closed and patience.left:

@@ -27,10 +27,12 @@ _THROTTLED_FREQUENCY = 0.9
 class Estimates(msgspec.Struct, frozen=True):
     """Measurements of all jobs of a session, anchors among them.
 
-    `spread` is the standard deviation of log levels between launches, pooled over rows.
+    `within` is the part of each relative half-width that more rounds can narrow; `spread` is the standard
+    deviation of log levels between launches, pooled over rows.
     """
 
     measurements: dict[str, Measurement]
+    within: dict[str, float]
     spread: float
 
 
@@ -40,23 +42,25 @@ def estimate(samples: Samples, estimator: Estimator, gate: Gate, seed: int = 0) 
     values = {job: np.array([visit.value_us for visit in found]) for job, found in samples.visits.items()}
     launches = {job: np.array([visit.launch for visit in found]) for job, found in samples.visits.items()}
     spread = between_launch_spread(_launch_levels(values, launches, estimator))
-    measurements = {}
+    measurements: dict[str, Measurement] = {}
+    within: dict[str, float] = {}
     for number, (job, found) in enumerate(samples.visits.items()):
         own = np.array([factors[visit.launch, visit.round] for visit in found])
         value = level(values[job], estimator)
         resampled = bootstrap_levels(values[job], launches[job], estimator, seed + number)
         count = len(np.unique(launches[job]))
-        lower, upper = interval(values[job], resampled, estimator, spread, count)
+        found_interval = interval(values[job], resampled, estimator, spread, count)
+        within[job] = found_interval.within
         measurements[job] = Measurement(
             value_us=value,
-            lower_us=lower,
-            upper_us=upper,
+            lower_us=found_interval.lower,
+            upper_us=found_interval.upper,
             drift_corrected_us=level(values[job] / own, estimator),
-            flags=_flags(found, samples, job, (upper - lower) / 2 / value, gate),
+            flags=_flags(found, samples, job, found_interval.within, gate),
             launches=count,
             rounds=_rounds(found, own),
         )
-    return Estimates(measurements, spread)
+    return Estimates(measurements, within, spread)
 
 
 def _factors(samples: Samples) -> dict[tuple[int, int], float]:
@@ -83,9 +87,9 @@ def _launch_levels(
     return levels
 
 
-def _flags(found: Sequence[VisitSummary], samples: Samples, job: str, half_width: float, gate: Gate) -> tuple[str, ...]:
+def _flags(found: Sequence[VisitSummary], samples: Samples, job: str, within: float, gate: Gate) -> tuple[str, ...]:
     flags = []
-    if half_width > NOISY_HALF_WIDTH:
+    if within > NOISY_HALF_WIDTH:
         flags.append(NOISY)
     if gate.closed:
         flags.append(GATE_TIMEOUT)

@@ -11,7 +11,8 @@ from hwbench.measure.plan import Burst
 class Preset(msgspec.Struct, frozen=True):
     """`launches` x `rounds` for every row, then up to `max_launches` for rows whose interval is too wide.
 
-    `target` is the half-width of the 95 % interval that is asked for, relative to the value. `patience_s` is how
+    `target` is the relative half-width that is asked for of the part of the interval that more rounds can narrow.
+    `patience_s` is how
     long a campaign waits, and repeats disturbed launches, for a machine that is slower than it can be.
     """
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import msgspec
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
@@ -10,6 +11,9 @@ from hwbench.records import Estimator
 Floats = NDArray[np.float64]
 
 INTERVAL = 0.95
+# Standard deviation of log latency between runs minutes apart that nothing inside a run shows: on a shared machine,
+# how busy the memory is (benchmarks/repeatability.py).
+RUN_TO_RUN = 0.01
 _DRAWS = 400
 _MAD_TO_SD = 1.4826
 _NORMAL_975 = 1.959964
@@ -62,24 +66,34 @@ def between_launch_spread(levels_us: Floats) -> float:
     return float(_MAD_TO_SD * np.nanmedian(np.abs(deviations)))
 
 
-def interval(
-    values: Floats, resampled: Floats, estimator: Estimator, spread: float, launches: int
-) -> tuple[float, float]:
-    """The 95 % interval that a new run of the same size falls into, (lower, upper).
+class Interval(msgspec.Struct, frozen=True):
+    """A 95 % interval; `within` is the part of its relative half-width that more rounds can narrow."""
 
-    Three parts add in squares in log space: the percentiles of the resampled levels; the spacing of the values
-    around the rank, since resampling the low end cannot go below what was seen; and the spread between launches,
-    twice, since a new run has its own.
+    lower: float
+    upper: float
+    within: float
+
+
+def interval(values: Floats, resampled: Floats, estimator: Estimator, spread: float, launches: int) -> Interval:
+    """The 95 % interval that a new run of the same size falls into.
+
+    Four parts add in squares in log space: the percentiles of the resampled levels; the spacing of the values
+    around the rank, since resampling the low end cannot go below what was seen; the spread between launches; and
+    RUN_TO_RUN. The last two count twice, since a new run has its own.
     """
     value = level(values, estimator)
     ordered, rank = np.sort(values), estimator.rank(values.size) - 1
     tail = (1 - INTERVAL) / 2
     low, high = np.quantile(resampled, [tail, 1 - tail])
     spacing = _SPACINGS * np.log(ordered[min(rank + 2, values.size - 1)] / ordered[max(rank - 1, 0)])
-    margin = _NORMAL_975 * np.sqrt(2.0 / max(launches, 1)) * spread
-    below = float(np.sqrt(np.log(value / min(low, value)) ** 2 + spacing**2 + margin**2))
-    above = float(np.sqrt(np.log(max(high, value) / value) ** 2 + spacing**2 + margin**2))
-    return value * float(np.exp(-below)), value * float(np.exp(above))
+    within = np.hypot(spacing, _NORMAL_975 * np.sqrt(2.0 / max(launches, 1)) * spread)
+    between = _NORMAL_975 * np.sqrt(2.0) * RUN_TO_RUN
+    below, above = np.hypot(np.log(value / min(low, value)), within), np.hypot(np.log(max(high, value) / value), within)
+    return Interval(
+        lower=value * float(np.exp(-np.hypot(below, between))),
+        upper=value * float(np.exp(np.hypot(above, between))),
+        within=float(below + above) / 2,
+    )
 
 
 def spearman(a: ArrayLike, b: ArrayLike) -> float:

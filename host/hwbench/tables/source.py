@@ -9,6 +9,7 @@ import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
 from hwbench.errors import MissingRows
+from hwbench.measure.statistics import RUN_TO_RUN
 from hwbench.spaces.space import ChainSpace
 from hwbench.tables.lookup import LookupTable
 
@@ -62,7 +63,7 @@ class TableSource:
     """A lookup table as a latency source for a space.
 
     The interval of a sum: the rows' resampled parts are independent and add in squares; the spread between
-    launches moves all rows together and adds linearly; the additivity error comes on top, in squares.
+    launches and between runs moves all rows together and adds linearly; the additivity error comes on top, in squares.
     """
 
     def __init__(self, table: LookupTable, space: ChainSpace) -> None:
@@ -126,7 +127,8 @@ class TableSource:
         row = self._rows.get(key)
         if row is None:
             return (float("nan"),) * 5
-        shared = row.value_us * _NORMAL_975 * np.sqrt(2.0 / row.launches) * self.table.spread
+        between = np.hypot(self.table.spread / np.sqrt(row.launches), RUN_TO_RUN)
+        shared = row.value_us * _NORMAL_975 * np.sqrt(2.0) * between
         below, above = row.value_us - row.lower_us, row.upper_us - row.value_us
         return (
             row.value_us,
