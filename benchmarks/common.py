@@ -69,10 +69,6 @@ def summary(table: LookupTable) -> dict[str, Any]:
         "launch_slowdowns": [round(launch.slowdown, 4) for launch in table.launches],
         "half_width_median": float(np.median(widths)),
         "half_width_p90": float(np.quantile(widths, 0.9)),
-
-            np.mean(np.array(widths) <= {"quick": 0.03, "standard": 0.01}.get(table.preset, 0.005))
-        ),
-        "flagged": sum(bool(row.flags) for row in table.rows),
         "rows": len(table.rows),
     }
 
