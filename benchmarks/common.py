@@ -69,6 +69,7 @@ def summary(table: LookupTable) -> dict[str, Any]:
         "launch_slowdowns": [round(launch.slowdown, 4) for launch in table.launches],
         "half_width_median": float(np.median(widths)),
         "half_width_p90": float(np.quantile(widths, 0.9)),
+        "flagged": sum(bool(row.flags) for row in table.rows),
         "rows": len(table.rows),
     }
 
