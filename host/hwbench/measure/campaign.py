@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import time
 from collections.abc import Callable, Mapping, Sequence
 from functools import partial
@@ -214,7 +215,7 @@ def _launch(
 
 
 class _Clock:
-    """Estimates the time left from the visits so far.
+    """Estimates the time left from the visits so far, and what it takes to start a launch.
 
     How many rows will need further launches is not known before there are intervals; half of what the preset
     allows is expected until then.
@@ -224,30 +225,43 @@ class _Clock:
         self._report = report
         self._rows = sum(not row.anchor for row in rows)
         self._jobs = len(rows)
-        per_launch = self._rows * preset.rounds + (self._jobs - self._rows) * min(preset.rounds, _ANCHOR_ROUNDS)
-        self._base = per_launch * preset.launches
-        self._expected = per_launch * (preset.launches + preset.max_launches) // 2
-        self._begin = time.monotonic()
+        self._per_launch = self._rows * preset.rounds + (self._jobs - self._rows) * min(preset.rounds, _ANCHOR_ROUNDS)
+        self._base = self._per_launch * preset.launches
+        self._expected = self._per_launch * (preset.launches + preset.max_launches) // 2
         self._done = 0
+        self._in_launch = 0
+        self._seconds = 0.0
         self._launch = 0
         self._refining = 0
+        self._start_s = 0.0
+        self._launched_at = self._first_at = time.monotonic()
+        self._first = 0
 
     def waiting(self) -> None:
         self._report(Progress(self._launch, self._done, self._expected, self._refining, None, waiting=True))
 
     def launched(self, number: int, visits: int, rows: int) -> None:
-        self._launch = number
-        refining = self._done >= self._base
-        self._refining = rows if refining else 0
+        self._launch, self._in_launch, self._first = number, visits, 0
+        self._launched_at = time.monotonic()
+        self._refining = rows if self._done >= self._base else 0
         self._expected = max(self._expected, self._done + visits)
         self.tick(0)
 
     def tick(self, visits: int) -> None:
+        now = time.monotonic()
+        if visits and not self._first:
+            # The first visits of a launch say how long it took to start, the later ones how long visits take.
+            self._first, self._first_at = visits, now
+            self._start_s = now - self._launched_at
+        measured = self._done + max(visits - self._first, 0)
+        seconds = self._seconds + (now - self._first_at if self._first else 0.0)
         done = self._done + visits
         left = None
-        if done >= self._jobs:
-            left = (time.monotonic() - self._begin) / done * (self._expected - done)
+        if measured >= self._jobs:
+            later = max(self._expected - self._done - self._in_launch, 0)
+            left = seconds / measured * (self._expected - done) + self._start_s * math.ceil(later / self._per_launch)
         self._report(Progress(self._launch, done, self._expected, self._refining, left))
 
     def ended(self, visits: int) -> None:
         self._done += visits
+        self._seconds += time.monotonic() - (self._first_at if self._first else self._launched_at)

@@ -155,7 +155,7 @@ def write_samples(path: Path, session: Session) -> SamplesFile:
         for planned in session.launches
         if (results := session.results_path(planned.launch)).exists()
     )
-    data = gzip.compress(whole, compresslevel=6, mtime=0)
+    data = gzip.compress(whole, compresslevel=1, mtime=0)
     name = f"{path.stem}.samples.jsonl.gz"
     files.write_atomically(path.with_name(name), data)
     return SamplesFile(name, files.sha256(data))
