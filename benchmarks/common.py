@@ -34,7 +34,7 @@ def report(name: str, result: dict[str, Any], keep: bool) -> None:
     """Prints the result as JSON, and keeps it with the machine's record."""
     document = {
         "benchmark": name,
-        "command": " ".join([f"python -m benchmarks.{Path(sys.argv[0]).stem}", *sys.argv[1:]]),
+        "command": " ".join([f"python -m benchmarks.{Path(sys.argv[0]).stem}", *map(_without_folders, sys.argv[1:])]),
         "finished_at": datetime.now(UTC).isoformat(timespec="seconds"),
         "hwbench": hwbench.__version__,
         "result": result,
@@ -45,6 +45,11 @@ def report(name: str, result: dict[str, Any], keep: bool) -> None:
     if keep:
         RESULTS.mkdir(exist_ok=True)
         (RESULTS / f"{name}.json").write_text(text + "\n")
+
+
+def _without_folders(argument: str) -> str:
+    """A path's last part: where things lie on this machine is nobody's business."""
+    return Path(argument).name if Path(argument).is_absolute() else argument
 
 
 def run_hwbench(*arguments: object) -> dict[str, Any]:

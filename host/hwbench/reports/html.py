@@ -47,7 +47,7 @@ def table_section(table: LookupTable, verification: Verification | None) -> str:
             "<h2>Latency of each choice</h2>",
             _heat_map(table),
             "<p>Colour is on a logarithmic scale; a red frame marks a flagged row. Hover for the interval.</p>",
-            "<h2>Widest intervals</h2>",
+            "<h2>Widest intervals, half-width</h2>",
             _intervals(table),
             "<h2>Launches</h2>",
             _launches(table),
@@ -116,7 +116,7 @@ def _intervals(table: LookupTable) -> str:
     entries = [
         (key.split("-pad:")[0], 100 * found.half_width, f"{key} {' '.join(found.flags)}") for key, found in measured
     ]
-    return bars(entries, "% half-width")
+    return bars(entries, "%")
 
 
 def _launches(table: LookupTable) -> str:
