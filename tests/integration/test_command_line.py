@@ -180,15 +180,10 @@ def test_two_profiles_at_once(hwbench: Hwbench) -> None:
 
 
 def _begin(folder: Path, *arguments: str) -> subprocess.Popen[bytes]:
-    command = [sys.executable, "-m", "hwbench", "profile", "--space", TINY, "-o", "t.json", *arguments]
     # A shell that starts the tests in the background makes them ignore Ctrl-C; a user's terminal does not.
-    return subprocess.Popen(
-        command,
-        cwd=folder,
-        stdout=subprocess.DEVNULL,
-        stderr=subprocess.PIPE,
-        preexec_fn=lambda: signal.signal(signal.SIGINT, signal.SIG_DFL),
-    )
+    listening = ["env", "--default-signal=INT"]
+    command = [*listening, sys.executable, "-m", "hwbench", "profile", "--space", TINY, "-o", "t.json", *arguments]
+    return subprocess.Popen(command, cwd=folder, stdout=subprocess.DEVNULL, stderr=subprocess.PIPE)
 
 
 def _wait_for_a_visit(folder: Path) -> None:
