@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
@@ -23,6 +23,10 @@ from hwbench.cli.options import (
     measure_options,
 )
 from hwbench.cli.output import Json, print_json, print_view, progress_bar, say
+
+if TYPE_CHECKING:
+    from hwbench.devices import Device
+    from hwbench.workflows.settings import MeasureOptions
 
 
 def profile(
@@ -83,11 +87,11 @@ def profile(
     say(f"Written to {result.path} in {result.seconds:.0f} s. Next: hwbench table verify {result.path}")
 
 
-def _profile_models(models: list[Path], device: object, options: object, json: bool) -> None:
+def _profile_models(models: list[Path], device: Device, options: MeasureOptions, json: bool) -> None:
     from hwbench.workflows.profile_models import profile_models
 
     with progress_bar() as report:
-        result = profile_models(models, device=device, options=options, on_progress=report)  # type: ignore[arg-type]
+        result = profile_models(models, device=device, options=options, on_progress=report)
     if json:
         print_json(
             {

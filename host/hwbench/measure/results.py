@@ -61,8 +61,9 @@ def parse_results(data: bytes, jobs: Iterable[str], where: str) -> LaunchResult:
             if fits and end + 1 == len(data):
                 complete, status = line.status == "complete", line.status
             break
-        if getattr(line, "job", None) is not None and line.job not in known:  # type: ignore[union-attr]  # just asked
-            raise CorruptFile(f"{where} has a result for {line.job!r}, which was not planned.")  # type: ignore[union-attr]
+        job = getattr(line, "job", None)
+        if job is not None and job not in known:
+            raise CorruptFile(f"{where} has a result for {job!r}, which was not planned.")
         lines.append(line)
         offset = end + 1
     return LaunchResult(tuple(lines), complete, status)

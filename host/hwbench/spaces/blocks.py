@@ -134,7 +134,7 @@ def parameters(block: Block) -> int:
 
 
 _FIELD = re.compile(r"^(?P<name>[a-z]+):(?P<value>[a-z0-9-]+)$")
-_ACTIVATIONS = ("none", "relu", "relu6", "h-swish", "h-sigmoid")
+_ACTIVATIONS: tuple[Activation, ...] = ("none", "relu", "relu6", "h-swish", "h-sigmoid")
 
 
 def block_from_key(key: str) -> Block:
@@ -162,7 +162,7 @@ def _build(kind: str, fields: dict[str, str]) -> Block:
     if fields["pad"] not in ("symmetric", "same") or fields["act"] not in _ACTIVATIONS:
         raise ValueError("padding or activation")
     padding: Padding = "same" if fields["pad"] == "same" else "symmetric"
-    activation: Activation = _ACTIVATIONS[_ACTIVATIONS.index(fields["act"])]  # type: ignore[assignment]  # checked above
+    activation = next(known for known in _ACTIVATIONS if known == fields["act"])
     kernel, stride = int(fields["kernel"]), int(fields["stride"])
     if min(kernel, stride) < 1:
         raise ValueError("kernel or stride")
