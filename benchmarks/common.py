@@ -87,12 +87,15 @@ def compare(a: LookupTable, b: LookupTable) -> dict[str, float]:
     keys = [key for key in left if key in right]
     values = np.array([[left[key].value_us, right[key].value_us] for key in keys])
     difference = np.abs(np.log(values[:, 0] / values[:, 1]))
+    corrected = np.abs([np.log(left[key].drift_corrected_us / right[key].drift_corrected_us) for key in keys])
     width = np.array([np.hypot(left[key].half_width, right[key].half_width) for key in keys])
     covered = [left[key].lower_us <= right[key].value_us <= left[key].upper_us for key in keys]
     return {
         "spearman": spearman(values[:, 0], values[:, 1]),
         "difference_median": float(np.median(difference)),
         "difference_p90": float(np.quantile(difference, 0.9)),
+        "drift_corrected_difference_median": float(np.median(corrected)),
+        "drift_corrected_difference_p90": float(np.quantile(corrected, 0.9)),
         "difference_interval_holds_0": float(np.mean(difference <= width)),
         "interval_covers_other_run": float(np.mean(covered)),
     }

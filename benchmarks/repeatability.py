@@ -34,6 +34,8 @@ def main() -> None:
         "spearman",
         "difference_median",
         "difference_p90",
+        "drift_corrected_difference_median",
+        "drift_corrected_difference_p90",
         "difference_interval_holds_0",
         "interval_covers_other_run",
     )
