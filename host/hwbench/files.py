@@ -81,6 +81,13 @@ def sha256(data: bytes) -> str:
     return hashlib.sha256(data).hexdigest()
 
 
+def cache_folder() -> Path:
+    """Where hwbench remembers things between runs, per user."""
+    import platformdirs
+
+    return Path(platformdirs.user_cache_dir("hwbench"))
+
+
 def _prefix(kind: str, version: int, body: bytes) -> bytes:
     return f'{{"schema": "hwbench.{kind}/{version}",\n"sha256": "{sha256(body)}",\n"content": '.encode()
 

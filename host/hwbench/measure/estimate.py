@@ -18,6 +18,7 @@ NOISY = "noisy"
 GATE_TIMEOUT = "gate_timeout"
 THROTTLED = "throttled"
 UNPINNED = "unpinned"
+EMULATED = "emulated"
 FAILED = "failed"
 
 NOISY_HALF_WIDTH = 0.05
@@ -98,6 +99,8 @@ def _flags(found: Sequence[VisitSummary], samples: Samples, job: str, within: fl
         flags.append(THROTTLED)
     if not samples.pinned or not all(visit.on_mask for visit in found):
         flags.append(UNPINNED)
+    if samples.emulated:
+        flags.append(EMULATED)
     if job in samples.failures:
         flags.append(FAILED)
     return tuple(flags)

@@ -8,10 +8,10 @@ from pathlib import Path
 
 import msgspec
 
-from hwbench.devices import LocalDevice
-from hwbench.devices.runner_files import python_runner
+from hwbench.devices import LocalDevice, bundle, bundle_store
 from hwbench.errors import HwbenchError
-from hwbench.workflows.settings import cache_folder
+from hwbench.files import cache_folder
+from hwbench.models.formats import FORMATS
 
 _LEAST_FREE_BYTES = 500 << 20
 _BUSY_LOAD = 0.5
@@ -29,22 +29,32 @@ class Finding(msgspec.Struct, frozen=True):
 
 def examine() -> list[Finding]:
     """The engine, the runner, the machine's quietness, space on disk, adb."""
-    return [_runner(), _engine(), _cores(), _quiet(), _disk(), _cache(), _adb()]
+    return [_runner(), _bundles(), _engine(), _cores(), _quiet(), _disk(), _cache(), _adb()]
 
 
 def _runner() -> Finding:
     try:
-        return Finding("runner", True, True, f"Python runner at {python_runner()}")
+        device = LocalDevice()
+        return Finding("runner", True, True, f"{device.runner_title} ({device.runner})")
     except HwbenchError as error:
         return Finding("runner", False, True, error.message, error.hint or "")
 
 
+def _bundles() -> Finding:
+    ready = [name for name, target in bundle.TARGETS.items() if bundle_store.find(target) is not None]
+    advice = "" if ready else "`hwbench runner build` makes one; without it this computer uses the Python runner."
+    return Finding("bundles", bool(ready), False, ", ".join(ready) or "none", advice)
+
+
 def _engine() -> Finding:
-    try:
-        engine = LocalDevice().engine()
-    except HwbenchError as error:
-        return Finding("engine", False, True, error.message, error.hint or "")
-    return Finding("engine", True, True, f"{engine.package} {engine.version}")
+    found, trouble = [], ""
+    for name in FORMATS:
+        try:
+            engine = LocalDevice().engine(name)
+            found.append(f"{engine.package} {engine.version}")
+        except HwbenchError as error:
+            trouble = trouble or str(error)
+    return Finding("engine", bool(found), True, ", ".join(found) or "none", "" if found else trouble)
 
 
 def _cores() -> Finding:

@@ -8,6 +8,7 @@ from typing import Literal, TypeAlias
 import msgspec
 
 from hwbench.devices import Device
+from hwbench.files import cache_folder
 from hwbench.measure.baseline import BaselineStore
 from hwbench.measure.campaign import Settings
 from hwbench.measure.presets import preset
@@ -52,7 +53,7 @@ def campaign_settings(options: MeasureOptions, flush_bytes: int) -> Settings:
 def target_of(device: Device, device_id: str, options: MeasureOptions) -> Target:
     return Target(
         device_id=device_id,
-        engine=device.engine(),
+        engine=device.engine("litert"),
         delegate=options.delegate,
         precision=options.precision,
         batch=1,
@@ -67,10 +68,3 @@ def target_of(device: Device, device_id: str, options: MeasureOptions) -> Target
 def baseline_store() -> BaselineStore:
     """The best anchor levels known; anchors are the same in every workflow."""
     return BaselineStore(cache_folder() / "anchors")
-
-
-def cache_folder() -> Path:
-    """Where hwbench remembers things between runs, per user."""
-    import platformdirs
-
-    return Path(platformdirs.user_cache_dir("hwbench"))
