@@ -67,8 +67,10 @@ def main() -> None:
 
 def _resumable() -> bool:
     """Whether the command keeps a session: `profile` of a space, `table verify`."""
+    from hwbench.models.formats import SUFFIXES
+
     words = sys.argv[1:]
-    measures = words[:1] == ["profile"] and not any(word.endswith(".tflite") for word in words)
+    measures = words[:1] == ["profile"] and not any(word.endswith(SUFFIXES) for word in words)
     return measures or words[:2] == ["table", "verify"]
 
 

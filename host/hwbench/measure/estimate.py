@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping, Sequence, Set
 
 import msgspec
 import numpy as np
@@ -20,6 +20,7 @@ THROTTLED = "throttled"
 UNPINNED = "unpinned"
 EMULATED = "emulated"
 FAILED = "failed"
+PARTIAL_DELEGATION = "partial_delegation"
 
 NOISY_HALF_WIDTH = 0.05
 _THROTTLED_FREQUENCY = 0.9
@@ -62,6 +63,15 @@ def estimate(samples: Samples, estimator: Estimator, gate: Gate, seed: int = 0) 
             rounds=_rounds(found, own),
         )
     return Estimates(measurements, within, spread)
+
+
+def with_flag(estimates: Estimates, jobs: Set[str], flag: str) -> Estimates:
+    """The estimates, those of `jobs` carrying one flag more."""
+    measurements = {
+        job: msgspec.structs.replace(found, flags=(*found.flags, flag)) if job in jobs else found
+        for job, found in estimates.measurements.items()
+    }
+    return msgspec.structs.replace(estimates, measurements=measurements)
 
 
 def _factors(samples: Samples) -> dict[tuple[int, int], float]:

@@ -19,11 +19,15 @@ UPGRADES: dict[int, Upgrade] = {}
 
 
 class Row(msgspec.Struct, frozen=True):
-    """A block and its latency, or why there is none."""
+    """A block and its latency, or why there is none.
+
+    `delegated_share` is the share of its ops that the delegate runs, where the exporter knows it.
+    """
 
     key: str
     measurement: Measurement | None = None
     failure: str | None = None
+    delegated_share: float | None = None
 
     @property
     def flags(self) -> tuple[str, ...]:

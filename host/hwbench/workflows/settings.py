@@ -12,15 +12,17 @@ from hwbench.files import cache_folder
 from hwbench.measure.baseline import BaselineStore
 from hwbench.measure.campaign import Settings
 from hwbench.measure.presets import preset
-from hwbench.models.litert import Precision
+from hwbench.models.formats import Delegate, Engine, Precision, check_combination
 from hwbench.records import Estimator, Target
 
-Delegate: TypeAlias = Literal["xnnpack", "builtin"]
 Cache: TypeAlias = Literal["cold", "warm"]
 
 
 class MeasureOptions(msgspec.Struct, frozen=True):
-    """`cache`: whether a block's weights are evicted before each timed invoke, as they are in a network."""
+    """`cache`: whether a block's weights are evicted before each timed invoke, as they are in a network.
+
+    Raises UsageError for an engine that does not run the precision with the delegate.
+    """
 
     preset: str = "quick"
     precision: Precision = "fp32"
@@ -29,6 +31,10 @@ class MeasureOptions(msgspec.Struct, frozen=True):
     cores: tuple[int, ...] = ()
     cache: Cache = "cold"
     seed: int = 0
+    engine: Engine = "litert"
+
+    def __post_init__(self) -> None:
+        check_combination(self.engine, self.delegate, self.precision)
 
 
 # Blocks that share one flush.
@@ -39,6 +45,7 @@ def campaign_settings(options: MeasureOptions, flush_bytes: int) -> Settings:
     """With `flush_bytes` the rows take turns in groups, each turn after a flush."""
     flushed = flush_bytes if options.cache == "cold" else 0
     return Settings(
+        engine=options.engine,
         delegate=options.delegate,
         threads=options.threads,
         cores=options.cores,
@@ -53,7 +60,7 @@ def campaign_settings(options: MeasureOptions, flush_bytes: int) -> Settings:
 def target_of(device: Device, device_id: str, options: MeasureOptions) -> Target:
     return Target(
         device_id=device_id,
-        engine=device.engine("litert"),
+        engine=device.engine(options.engine),
         delegate=options.delegate,
         precision=options.precision,
         batch=1,
