@@ -8,7 +8,7 @@ from typing import Annotated
 import typer
 
 from hwbench import __version__
-from hwbench.cli import table
+from hwbench.cli import runner, table
 from hwbench.cli.devices import devices
 from hwbench.cli.doctor import doctor
 from hwbench.cli.output import print_json, resume_command, say
@@ -31,6 +31,7 @@ app.command()(doctor)
 app.command()(devices)
 app.command()(profile)
 app.add_typer(table.app, name="table")
+app.add_typer(runner.app, name="runner")
 app.command()(report)
 
 

@@ -117,7 +117,9 @@ def _copy_licences(folder: Path, packages: Sequence[str]) -> None:
         source = Path("/usr/share/doc") / package / "copyright"
         text = source.read_text(errors="replace") if source.is_file() else _NOTICES.get(package, package)
         (folder / "licences" / f"{package}.txt").write_text(text)
-    (folder / "licences" / "hwbench.txt").write_text("hwbench: Apache License 2.0, see the LICENSE file of its source.\n")
+    (folder / "licences" / "hwbench.txt").write_text(
+        "hwbench: Apache License 2.0, see the LICENSE file of its source.\n"
+    )
 
 
 # Said where a package's own copyright file is not at hand.

@@ -5,18 +5,19 @@ from __future__ import annotations
 import os
 import shutil
 import tempfile
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 from pathlib import Path
 
 import msgspec
 
 from hwbench import files
 from hwbench.devices import bundle
-from hwbench.devices.bundle import Bundle, BundleEngine, BundleTarget, Manifest
+from hwbench.devices.bundle import TARGETS, Bundle, BundleEngine, BundleTarget
 from hwbench.devices.bundle_build import PLUGIN, build_core
 from hwbench.devices.engine_wheels import EngineFiles, available, fetch, wheels_for
 from hwbench.devices.runner_files import prebuilt_cores, source_sha256
-from hwbench.errors import DataError, DeviceError
+from hwbench.errors import CorruptFile, DataError, DeviceError
 from hwbench.files import cache_folder
 
 
@@ -49,6 +50,32 @@ def fetch_engines(target: BundleTarget) -> Bundle | None:
     engines = _fetched(target)
     core = find_core(target)
     return None if core is None else assemble(core, engines)
+
+
+class BundleState(msgspec.Struct, frozen=True):
+    """What is there for a target: `ready`, `damaged`, `no engines` (fetch them) or `not built`."""
+
+    target: str
+    state: str
+    engines: tuple[str, ...] = ()
+    folder: Path | None = None
+
+
+def overview() -> list[BundleState]:
+    """The state of every target's bundle; each file is checked against its hash."""
+    return [_state(target) for target in TARGETS.values()]
+
+
+def _state(target: BundleTarget) -> BundleState:
+    found = find(target)
+    if found is None:
+        return BundleState(target.name, "not built" if find_core(target) is None else "no engines")
+    engines = tuple(f"{engine.package} {engine.version}" for engine in found.manifest.engines.values())
+    try:
+        bundle.verify(found)
+    except CorruptFile:
+        return BundleState(target.name, "damaged", engines, found.folder)
+    return BundleState(target.name, "ready", engines, found.folder)
 
 
 def find_core(target: BundleTarget) -> Bundle | None:
@@ -111,17 +138,14 @@ def _fetched(target: BundleTarget) -> list[EngineFiles]:
     return [EngineFiles(wheel, fetch(wheel)) for wheel in wheels_for(target.machine)]
 
 
-class _new_folder(tempfile.TemporaryDirectory[str]):  # noqa: N801
-    """A folder that becomes another one's successor, or goes."""
-
-    def __init__(self, parent: Path) -> None:
-        parent.mkdir(parents=True, exist_ok=True)
-        super().__init__(prefix=".new-", dir=parent, ignore_cleanup_errors=True)
-
-    def __enter__(self) -> Path:  # type: ignore[override]
-        place = Path(super().__enter__()) / "bundle"
-        place.mkdir()
-        return place
+@contextmanager
+def _new_folder(parent: Path) -> Iterator[Path]:
+    """An empty folder that becomes another one's successor, or goes."""
+    parent.mkdir(parents=True, exist_ok=True)
+    with tempfile.TemporaryDirectory(prefix=".new-", dir=parent, ignore_cleanup_errors=True) as place:
+        folder = Path(place) / "bundle"
+        folder.mkdir()
+        yield folder
 
 
 def _replace(new: Path, folder: Path) -> None:

@@ -2,16 +2,18 @@
 
 from __future__ import annotations
 
+import contextlib
 import os
 import shutil
 from pathlib import Path
 
 import msgspec
 
-from hwbench.devices import LocalDevice, bundle, bundle_store
-from hwbench.errors import HwbenchError
+from hwbench.devices import Device, LocalDevice, bundle, bundle_store
+from hwbench.errors import DeviceError, HwbenchError, RunnerError
 from hwbench.files import cache_folder
 from hwbench.models.formats import FORMATS
+from hwbench.records import EngineRecord
 
 _LEAST_FREE_BYTES = 500 << 20
 _BUSY_LOAD = 0.5
@@ -46,15 +48,19 @@ def _bundles() -> Finding:
     return Finding("bundles", bool(ready), False, ", ".join(ready) or "none", advice)
 
 
-def _engine() -> Finding:
-    found, trouble = [], ""
+def engines_of(device: Device) -> tuple[EngineRecord, ...]:
+    """The engines that work on a device."""
+    found = []
     for name in FORMATS:
-        try:
-            engine = LocalDevice().engine(name)
-            found.append(f"{engine.package} {engine.version}")
-        except HwbenchError as error:
-            trouble = trouble or str(error)
-    return Finding("engine", bool(found), True, ", ".join(found) or "none", "" if found else trouble)
+        with contextlib.suppress(DeviceError, RunnerError):
+            found.append(device.engine(name))
+    return tuple(found)
+
+
+def _engine() -> Finding:
+    found = engines_of(LocalDevice())
+    described = ", ".join(f"{engine.package} {engine.version}" for engine in found)
+    return Finding("engine", bool(found), True, described or "none", "" if found else "Install ai-edge-litert.")
 
 
 def _cores() -> Finding:

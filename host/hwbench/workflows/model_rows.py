@@ -9,7 +9,7 @@ import msgspec
 import numpy as np
 
 from hwbench.errors import DeviceError
-from hwbench.files import sha256
+from hwbench.files import cache_folder, sha256
 from hwbench.measure.anchors import ANCHORS
 from hwbench.measure.campaign import ModelRow, Progress
 from hwbench.models.calibration import seeded_inputs
@@ -18,7 +18,7 @@ from hwbench.models.weights import random_weights
 from hwbench.records import DeviceRecord
 from hwbench.spaces.blocks import Block
 from hwbench.spaces.space import ChainSpace, NamedBlock
-from hwbench.workflows.settings import MeasureOptions, cache_folder
+from hwbench.workflows.settings import MeasureOptions
 
 _WEIGHT_SEED = 0
 _CALIBRATION_INPUTS = 2
