@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 import json
 import os
 import random
@@ -23,6 +24,7 @@ from tests.integration.runners import make_plan, results_of, run, write_models
 
 _MUTATED = 10_000
 _BATCH = 500
+_FRAGMENTS = [b"[" * 5000, b"1e999", b"-1", b"9" * 40, b"\\ud800", b"null", b'""']
 
 
 class NativeConformance(RunnerConformance):
@@ -153,8 +155,6 @@ def test_hash_free_space_and_version(command: list[str], tmp_path: Path) -> None
     (tmp_path / "file").write_bytes(b"abc" * 100_000)
     done = tool(command, "--hash", str(tmp_path / "file"), str(tmp_path / "none"))
     found, missing = (json.loads(line) for line in done.stdout.splitlines())
-    import hashlib
-
     assert found["sha256"] == hashlib.sha256(b"abc" * 100_000).hexdigest()
     assert "No such file" in missing["error"]
     assert done.returncode == 67
@@ -167,8 +167,6 @@ def test_hash_free_space_and_version(command: list[str], tmp_path: Path) -> None
 
 @pytest.mark.parametrize("size", [0, 1, 55, 56, 63, 64, 65, 119, 120, 1 << 20, (1 << 20) + 1])
 def test_hashes_are_sha256(tmp_path: Path, size: int) -> None:
-    import hashlib
-
     data = random.Random(size).randbytes(size)
     (tmp_path / "file").write_bytes(data)
     done = tool(list(built("linux-x86_64").command), "--hash", str(tmp_path / "file"))
