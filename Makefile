@@ -33,11 +33,13 @@ $(VENV)/.installed: pyproject.toml | $(VENV)/bin/python
 
 $(VENV)/.installed-dev: pyproject.toml requirements-dev.sh | $(VENV)/bin/python
 	sh requirements-dev.sh
-	$(BIN)/python -m pip install --quiet --disable-pip-version-check -e '.[dev]'
+	$(BIN)/python -m pip install --quiet --disable-pip-version-check -e '.[dev,executorch]'
 	touch $@ $(VENV)/.installed
 
+# The wheel carries the native runner of every target; the engines come from their own packages.
 wheel: install-dev
+	$(BIN)/python -m hwbench.devices.bundle_cores host/hwbench/_bundles
 	$(BIN)/python -m build --wheel
 
 clean:
-	rm -rf $(VENV) dist $(RESULTS)
+	rm -rf $(VENV) dist $(RESULTS) .test-cache host/hwbench/_bundles

@@ -293,7 +293,10 @@ class ExecutorchModel:
         if any(info.dtype() not in types for info in infos):
             raise ValueError("the model has an input of a type that is not measured")
         self._sizes = [tuple(info.sizes()) for info in infos]
-        self.inputs = [Tensor(info.sizes(), types[info.dtype()]) for info in infos]
+        self.inputs = [
+            Tensor(info.sizes(), types[info.dtype()], *(self._constant(f"input{n}_{part}") for part in ("scale", "zp")))
+            for n, info in enumerate(infos)
+        ]
         self._tensors = None
         self.invoke = method.execute
 
@@ -301,6 +304,15 @@ class ExecutorchModel:
         if self._tensors is None:
             self._tensors = self._bound(values)
         self._method.set_inputs(self._tensors)
+
+    def _constant(self, name):
+        """What a constant method of the program answers, such as the scale of an integer input; 0 without it."""
+        names = [self._program.get_method_name(n) for n in range(self._program.num_methods())]
+        if name not in names:
+            return 0
+        method = self._program.load_method(name)
+        method.execute()
+        return method.get_outputs()[0]
 
     def _bound(self, values):
         """The arrays as tensors of the dimension order that the model takes."""

@@ -25,7 +25,7 @@ _SYSROOT = {
     **{f"{_CPU}/cpu{n}/topology/cluster_cpus_list": "0-1\n" for n in (0, 1)},
     **{f"{_CPU}/cpu{n}/cache/index{i}/level": "" for n in (0, 1) for i in range(4)},
     "proc/cpuinfo": "".join(
-        f"processor\t: {n}\nFeatures\t: fp asimd aes pmull sha1 sha2 crc32 atomics fphp asimdhp asimdrdm lrcpc asimddp\n"
+        f"processor\t: {n}\nFeatures\t: fp asimd aes pmull sha2 crc32 atomics fphp asimdhp asimdrdm lrcpc asimddp\n"
         "CPU implementer\t: 0x41\nCPU architecture: 8\nCPU variant\t: 0x4\nCPU part\t: 0xd0b\nCPU revision\t: 0\n\n"
         for n in (0, 1)
     ),

@@ -111,6 +111,9 @@ def assemble(core: Bundle, engines: Sequence[EngineFiles]) -> Bundle:
         shutil.copytree(core.folder, place, dirs_exist_ok=True)
         origins = {file.path: file.origin for file in core.manifest.files}
         described = {engine.wheel.engine: _copy_engine(engine, place, origins) for engine in engines}
+        # An installer of wheels may drop the permission to run.
+        for name in filter(bundle.is_program, origins):
+            (place / name).chmod(0o755)
         whole = msgspec.structs.replace(core.manifest, engines=described, files=bundle.describe(place, origins))
         bundle.seal(place, whole)
         _replace(place, folder)

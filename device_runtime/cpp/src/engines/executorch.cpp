@@ -82,6 +82,8 @@ class ExecutorchModel final : public ProfiledModel {
       const auto info = meta->input_tensor_meta(i);
       expect(info.error(), "reading the meta data of an input");
       add_input(*info);
+      inputs_.back().scale = constant("input" + std::to_string(i) + "_scale");
+      inputs_.back().zero_point = static_cast<std::int64_t>(constant("input" + std::to_string(i) + "_zp"));
     }
     for (std::size_t i = 0; i < meta->num_outputs(); ++i) {
       const auto info = meta->output_tensor_meta(i);
@@ -120,6 +122,17 @@ class ExecutorchModel final : public ProfiledModel {
       found.size *= static_cast<std::size_t>(size);
     }
     return found;
+  }
+
+  /// What a constant method of the program answers, such as the scale of an integer input; 0 without it.
+  double constant(const std::string& name) {
+    const auto names = module_.method_names();
+    if (!names.ok() || names->count(name) == 0) {
+      return 0.0;
+    }
+    const auto value = module_.get(name, std::vector<EValue>{});
+    expect(value.error(), name.c_str());
+    return value->isDouble() ? value->toDouble() : static_cast<double>(value->toInt());
   }
 
   void add_input(const runtime::TensorInfo& info) {
