@@ -120,7 +120,8 @@ class _Worker:
             pickle.dump(task, source)
             source.flush()
             answer = pickle.load(target)
-        except (OSError, EOFError, ValueError, pickle.PickleError):
+        except Exception:
+            # Whatever a dying process leaves in the pipe: the caller waits for an answer and must get one.
             return ModelError(f"{task.job.name} cannot be exported: the exporter ended: {self._last_words()}.")
         if isinstance(answer, Failure):
             return ModelError(f"{task.job.name} cannot be exported: {answer.message}", hint=answer.hint)
