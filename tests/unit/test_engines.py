@@ -127,7 +127,7 @@ def test_model_files_say_their_engine(tmp_path: Path) -> None:
     with pytest.raises(UsageError, match=r"a\.pte executorch and .*b\.tflite litert"):
         engine_of([tmp_path / "a.pte", tmp_path / "b.tflite"])
     (tmp_path / "c.pte").write_bytes(b"hello, I am no model")
-    with pytest.raises(ModelError, match=r"c\.pte is not a \.tflite or \.pte model"):
+    with pytest.raises(ModelError, match=r"c\.pte is not a \.tflite model, nor a \.pte model"):
         engine_of([tmp_path / "c.pte"])
 
 

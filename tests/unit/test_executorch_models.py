@@ -161,7 +161,7 @@ def test_an_executorch_file_is_recognised(found: dict[str, Found], tmp_path: Pat
     assert format_of(tmp_path / "a", model).suffix == ".pte"
     tflite = litert.write_model((block := [NamedBlock("b", ConvBlock((4, 4, 3), 4, 1))]), random_weights(block, 0))
     assert format_of(tmp_path / "a", tflite.data).engine == "litert"
-    with pytest.raises(ModelError, match=r"\.tflite or \.pte model"):
+    with pytest.raises(ModelError, match=r"not a \.tflite model, nor a \.pte model"):
         format_of(tmp_path / "a", b"nothing of the kind")
 
 
