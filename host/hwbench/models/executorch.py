@@ -1,6 +1,7 @@
 """Blocks and networks as .pte files, fp32 or int8, batch 1. torch is loaded when the first one is written.
 
-`xnnpack`: input and output are channels_last, so their memory is NHWC as in LiteRT's files, and nothing is transposed.
+`xnnpack`: input and output are channels_last, so their memory is NHWC as in LiteRT's files, and nothing is transposed
+but a classifier's 1 x 1 output, whose order in memory is the same either way: about a microsecond.
 int8 is full-integer like LiteRT's: input and output are int8 tensors, so a block pays for no conversion; the file
 answers the methods `input0_scale`, `input0_zp`, `output0_scale` and `output0_zp` with their quantization.
 `portable`: the engine's own kernels, NCHW memory, since those kernels are wrong or refuse to run for channels_last;

@@ -13,8 +13,8 @@ from hwbench.models.export_workers import Failure, Task
 
 
 def main() -> None:
-    # Ctrl-C goes to the whole process group; the parent says what happened.
-    signal.signal(signal.SIGINT, signal.SIG_DFL)
+    # Ctrl-C goes to the whole process group; the parent ends its workers and says what happened.
+    signal.signal(signal.SIGINT, signal.SIG_IGN)
     answers = os.fdopen(os.dup(1), "wb")
     os.dup2(2, 1)
     # Several workers share the cores.

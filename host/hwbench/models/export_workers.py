@@ -30,36 +30,38 @@ _END_S = 5.0
 
 
 class Task(msgspec.Struct, frozen=True):
+    """A model to export, and for what."""
+
     job: ModelJob
     precision: Precision
     delegate: Delegate
 
 
 class Failure(msgspec.Struct, frozen=True):
+    """Why a worker could not export a model."""
+
     message: str
     hint: str | None = None
 
 
-def run_jobs(
-    jobs: Mapping[str, ModelJob], precision: Precision, delegate: Delegate, workers: int | None = None
-) -> Iterator[tuple[str, PteFile]]:
-    """Exports `jobs`, giving (key, model) in the order in which they are done.
+def run_tasks(tasks: Mapping[str, Task], workers: int | None = None) -> Iterator[tuple[str, PteFile]]:
+    """Exports by `workers` processes (default: one a usable core), giving (key, model) in the order they are done.
 
     Raises ModelError naming the job that failed. The processes end with the iterator, whatever ends it.
     """
-    if not jobs:
+    if not tasks:
         return
-    waiting: queue.SimpleQueue[tuple[str, ModelJob]] = queue.SimpleQueue()
+    waiting: queue.SimpleQueue[tuple[str, Task]] = queue.SimpleQueue()
     done: queue.SimpleQueue[tuple[str, PteFile] | ModelError] = queue.SimpleQueue()
     # The largest first, so that the last ones to end are small.
-    for key in sorted(jobs, key=lambda key: -_size(jobs[key])):
-        waiting.put((key, jobs[key]))
-    count = min(workers or len(os.sched_getaffinity(0)), len(jobs))
+    for key in sorted(tasks, key=lambda key: -_size(tasks[key].job)):
+        waiting.put((key, tasks[key]))
+    count = min(workers or len(os.sched_getaffinity(0)), len(tasks))
     started: list[_Worker] = []
     try:
         for _ in range(count):
-            started.append(_Worker(precision, delegate, waiting, done))
-        for _ in jobs:
+            started.append(_Worker(waiting, done))
+        for _ in tasks:
             found = done.get()
             if isinstance(found, ModelError):
                 raise found
@@ -78,13 +80,9 @@ class _Worker:
 
     def __init__(
         self,
-        precision: Precision,
-        delegate: Delegate,
-        waiting: queue.SimpleQueue[tuple[str, ModelJob]],
+        waiting: queue.SimpleQueue[tuple[str, Task]],
         done: queue.SimpleQueue[tuple[str, PteFile] | ModelError],
     ) -> None:
-        self._precision: Precision = precision
-        self._delegate: Delegate = delegate
         self._waiting, self._done = waiting, done
         self._stderr = tempfile.TemporaryFile()  # noqa: SIM115
         # The interpreter must find this very hwbench, installed or not.
@@ -109,23 +107,24 @@ class _Worker:
     def _feed(self) -> None:
         while True:
             try:
-                key, job = self._waiting.get_nowait()
+                key, task = self._waiting.get_nowait()
             except queue.Empty:
                 return
-            self._done.put(self._answer(key, job))
+            self._done.put(self._answer(key, task))
 
-    def _answer(self, key: str, job: ModelJob) -> tuple[str, PteFile] | ModelError:
+    def _answer(self, key: str, task: Task) -> tuple[str, PteFile] | ModelError:
         source, target = self._process.stdin, self._process.stdout
         assert source is not None
         assert target is not None
         try:
-            pickle.dump(Task(job, self._precision, self._delegate), source)
+            pickle.dump(task, source)
             source.flush()
             answer = pickle.load(target)
-        except (OSError, EOFError, ValueError, pickle.PickleError):
-            return ModelError(f"{job.name} cannot be exported: the exporter ended: {self._last_words()}.")
+        except Exception:
+            # Whatever a dying process leaves in the pipe: the caller waits for an answer and must get one.
+            return ModelError(f"{task.job.name} cannot be exported: the exporter ended: {self._last_words()}.")
         if isinstance(answer, Failure):
-            return ModelError(f"{job.name} cannot be exported: {answer.message}", hint=answer.hint)
+            return ModelError(f"{task.job.name} cannot be exported: {answer.message}", hint=answer.hint)
         return key, answer
 
     def _last_words(self) -> str:

@@ -15,7 +15,7 @@ import numpy as np
 from hwbench import files
 from hwbench.errors import HwbenchError
 from hwbench.models.executorch import PteFile, package_versions
-from hwbench.models.export_workers import run_jobs
+from hwbench.models.export_workers import Task, run_tasks
 from hwbench.models.formats import Authored, Delegate, ModelJob, Precision
 from hwbench.models.weights import Weights
 
@@ -82,9 +82,9 @@ def export(
     versions = package_versions()
     keys = [export_key(job, precision, delegate, versions) for job in jobs]
     models = {key: found for key in dict.fromkeys(keys) if (found := kept.load(key)) is not None}
-    missing = {key: job for key, job in zip(keys, jobs, strict=True) if key not in models}
+    missing = {key: Task(job, precision, delegate) for key, job in zip(keys, jobs, strict=True) if key not in models}
     on_progress(len(models), len(models) + len(missing))
-    for key, model in run_jobs(missing, precision, delegate, workers):
+    for key, model in run_tasks(missing, workers):
         kept.keep(key, model)
         models[key] = model
         on_progress(len(models), len(set(keys)))

@@ -96,7 +96,7 @@ def format_of(path: Path, data: bytes) -> Format:
     if found is None:
         expected = " or ".join(f"{known.suffix} ({known.identifier.decode()})" for known in FORMATS.values())
         raise ModelError(
-            f"{path} is not a {' or '.join(SUFFIXES)} model.",
+            f"{path} is not {', nor '.join(f'a {suffix} model' for suffix in SUFFIXES)}.",
             hint=f"It should be a flatbuffer with the identifier of {expected}.",
         )
     return found

@@ -83,14 +83,15 @@ class BlockNet(nn.Module):
 
 
 class Network(nn.Module):
-    """Blocks one after the other."""
+    """Blocks one after the other; `names` are theirs, in order."""
 
-    def __init__(self, blocks: Sequence[tuple[str, BlockNet]]) -> None:
+    def __init__(self, names: Sequence[str], blocks: Sequence[BlockNet]) -> None:
         super().__init__()
-        self.blocks = nn.ModuleDict(dict(blocks))
+        self.names = tuple(names)
+        self.blocks = nn.ModuleList(blocks)
 
     def forward(self, image: Tensor) -> Tensor:
-        for block in self.blocks.values():
+        for block in self.blocks:
             image = block(image)
         return image
 
@@ -107,7 +108,7 @@ def build(network: Sequence[NamedBlock], weights: Weights) -> Network:
             raise ModelError(
                 f"Block {after.name} needs an input of {after.block.in_shape}, not {before.block.out_shape}."
             )
-    return Network([(named.name, BlockNet(named, weights)) for named in network])
+    return Network([named.name for named in network], [BlockNet(named, weights) for named in network])
 
 
 def for_export(network: Network) -> Network:
