@@ -38,12 +38,12 @@ def built(name: str) -> Bundle:
     target = _KNOWN[name]
     if shutil.which(f"{target.tools}g++") is None:
         absent(f"the compiler for {name}")
-    with test_cache():
+    with own_cache():
         return bundle_store.find(target) or bundle_store.build(target)
 
 
 @contextmanager
-def test_cache() -> Iterator[None]:
+def own_cache() -> Iterator[None]:
     """hwbench's user cache is the tests' own."""
     before = os.environ.get("XDG_CACHE_HOME")
     os.environ["XDG_CACHE_HOME"] = str(TEST_CACHE)

@@ -15,7 +15,7 @@ from hwbench.devices.bundle import SANITIZED, TARGETS
 from hwbench.devices.bundle_ndk import build_with_ndk
 from hwbench.errors import CorruptFile, DeviceError, UsageError
 from tests.conftest import TEST_CACHE, TINY, Hwbench
-from tests.integration.bundles import built, test_cache
+from tests.integration.bundles import built, own_cache
 
 LOCAL = "linux-x86_64"
 
@@ -30,7 +30,7 @@ def _shared_cache(monkeypatch: pytest.MonkeyPatch) -> None:
 @pytest.mark.parametrize("name", ["linux-x86_64", "android-arm64"])
 def test_two_builds_give_identical_archives(name: str, tmp_path: Path) -> None:
     first = built(name)
-    with test_cache():
+    with own_cache():
         core = bundle_store.keep_core(TARGETS[name], tmp_path / "core")
         engines = engine_wheels.available(TARGETS[name].machine)
         # Built anew, it is the bundle that is there already.

@@ -1,6 +1,6 @@
 """Builds the cores of all targets into a folder, for a wheel that carries them.
 
-    python -m hwbench.devices.bundle_cores host/hwbench/_bundles
+python -m hwbench.devices.bundle_cores host/hwbench/_bundles
 """
 
 from __future__ import annotations
