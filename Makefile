@@ -33,7 +33,7 @@ $(VENV)/.installed: pyproject.toml | $(VENV)/bin/python
 
 $(VENV)/.installed-dev: pyproject.toml requirements-dev.sh | $(VENV)/bin/python
 	sh requirements-dev.sh
-	$(BIN)/python -m pip install --quiet --disable-pip-version-check -e '.[dev,executorch]'
+	$(BIN)/python -m pip install --quiet --disable-pip-version-check -e '.[dev]'
 	touch $@ $(VENV)/.installed
 
 # The wheel carries the native runner of every target; the engines come from their own packages.
