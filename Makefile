@@ -20,6 +20,7 @@ check: install-dev
 	$(BIN)/ruff format --check host device_runtime tests benchmarks
 	$(BIN)/ruff check host device_runtime tests benchmarks
 	$(BIN)/mypy
+	$(BIN)/clang-format --dry-run -Werror $$(find device_runtime/cpp/src -name '*.cpp' -o -name '*.h')
 
 install: $(VENV)/.installed
 install-dev: $(VENV)/.installed-dev

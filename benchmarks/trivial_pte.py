@@ -1,4 +1,4 @@
-"""Writes a .pte file that adds one to a number, with and without XNNPACK, into a folder: what a call of ExecuTorch costs."""
+"""Writes .pte files that add one to a number, with and without XNNPACK: what a call of ExecuTorch costs."""
 
 from __future__ import annotations
 

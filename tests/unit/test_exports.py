@@ -156,7 +156,11 @@ def test_workers_end_with_what_asked_for_them(monkeypatch: pytest.MonkeyPatch, t
     process.send_signal(2)
     _, stderr = process.communicate(timeout=30)
     assert b"KeyboardInterrupt" in stderr
-    assert not Path(f"/proc/{(tmp_path / 'pid').read_text().strip()}").exists()
+    worker = Path(f"/proc/{(tmp_path / 'pid').read_text().strip()}")
+    until = time.monotonic() + 30
+    while worker.exists():
+        assert time.monotonic() < until
+        time.sleep(0.05)
 
 
 def test_rows_carry_their_share_and_a_flag_when_it_is_not_whole(

@@ -1,9 +1,9 @@
 #include "burst.h"
 
+#include <sys/mman.h>
 #include <algorithm>
 #include <cstdlib>
 #include <limits>
-#include <sys/mman.h>
 
 #include "machine.h"
 #include "numbers.h"
@@ -41,7 +41,8 @@ void Job::feed() {
 }
 
 Flush::Flush(std::size_t bytes)
-    : words_(static_cast<std::uint64_t*>(std::aligned_alloc(kHugePage, (bytes / kHugePage + 1) * kHugePage)), std::free),
+    : words_(static_cast<std::uint64_t*>(std::aligned_alloc(kHugePage, (bytes / kHugePage + 1) * kHugePage)),
+             std::free),
       count_(bytes / sizeof(std::uint64_t)) {
   if (words_ == nullptr) {
     throw std::bad_alloc();

@@ -1,14 +1,14 @@
 #include "machine.h"
 
-#include <cerrno>
-#include <cstring>
-#include <ctime>
-#include <climits>
-#include <fstream>
 #include <malloc.h>
 #include <sched.h>
-#include <sstream>
 #include <unistd.h>
+#include <cerrno>
+#include <climits>
+#include <cstring>
+#include <ctime>
+#include <fstream>
+#include <sstream>
 
 namespace hwbench {
 

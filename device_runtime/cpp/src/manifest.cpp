@@ -1,9 +1,9 @@
 #include "manifest.h"
 
+#include <unistd.h>
 #include <climits>
 #include <fstream>
 #include <nlohmann/json.hpp>
-#include <unistd.h>
 
 #include "engines/engine.h"
 

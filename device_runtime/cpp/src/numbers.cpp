@@ -29,16 +29,20 @@ float seeded_normal(std::uint64_t base, std::uint64_t number) {
   return static_cast<float>((static_cast<double>(sum) - 1020.0) / 209.0);
 }
 
+/// The largest double that converts to T; 2^63 itself is no 64-bit integer.
+template <typename T>
+double largest() {
+  const auto most = static_cast<double>(std::numeric_limits<T>::max());
+  return sizeof(T) == 8 ? std::nextafter(most, 0.0) : most;
+}
+
 template <typename T>
 void fill_integers(const TensorSpec& spec, std::uint64_t base, std::uint8_t* bytes) {
   const double scale = spec.scale != 0.0 ? spec.scale : kDefaultScale;
   const auto lowest = static_cast<double>(std::numeric_limits<T>::min());
-  const auto highest = static_cast<double>(std::numeric_limits<T>::max());
   for (std::size_t i = 0; i < spec.size; ++i) {
     const double value = std::nearbyint(seeded_normal(base, i + 1) / scale) + static_cast<double>(spec.zero_point);
-    const T element = static_cast<T>(std::clamp(value, lowest, std::nextafter(highest, 0.0) < highest - 1
-                                                                   ? std::nextafter(highest, 0.0)
-                                                                   : highest));
+    const T element = static_cast<T>(std::clamp(value, lowest, largest<T>()));
     std::memcpy(bytes + i * sizeof(T), &element, sizeof(T));
   }
 }
@@ -115,7 +119,7 @@ Line digest(const TensorSpec& spec, const void* data) {
   for (std::uint64_t i = 0; i < kDigestValues && spec.size > 0; ++i) {
     values.push_back(read(data, splitmix64(kOutputSeed + i) % spec.size));
   }
-  return {{"type", element_name(spec.type)}, {"size", spec.size},      {"sum", sum},
+  return {{"type", element_name(spec.type)}, {"size", spec.size},  {"sum", sum},
           {"l2", std::sqrt(squares)},        {"max_abs", largest}, {"values", values}};
 }
 

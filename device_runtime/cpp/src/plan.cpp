@@ -32,8 +32,8 @@ const json& field(const json& source, const char* name, const std::string& where
   throw PlanError(where + "." + name + " " + why);
 }
 
-std::uint64_t integer(const json& source, const char* name, const std::string& where = "plan",
-                      std::uint64_t least = 0, std::uint64_t most = std::numeric_limits<std::int64_t>::max()) {
+std::uint64_t integer(const json& source, const char* name, const std::string& where = "plan", std::uint64_t least = 0,
+                      std::uint64_t most = std::numeric_limits<std::int64_t>::max()) {
   const json& value = field(source, name, where);
   if (!value.is_number_integer()) {
     refuse(where, name, "has the wrong type");

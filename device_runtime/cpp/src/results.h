@@ -3,6 +3,7 @@
 
 #include <cstdint>
 #include <nlohmann/json.hpp>
+#include <optional>
 #include <stdexcept>
 #include <string>
 
@@ -11,6 +12,12 @@
 namespace hwbench {
 
 using Line = nlohmann::ordered_json;
+
+/// A value, or null where there is none.
+template <typename T>
+Line or_null(const std::optional<T>& value) {
+  return value ? Line(*value) : Line(nullptr);
+}
 
 /// The result file cannot be written; the message is the system's.
 class OutputError : public std::runtime_error {

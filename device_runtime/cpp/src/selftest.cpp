@@ -44,11 +44,10 @@ Line try_engine(const EngineKind& kind, const Manifest& manifest) {
 int selftest(const std::vector<std::string>& names) {
   Line report = {{"runner", kRunner}, {"protocol", kProtocol}, {"emulated", emulated()}};
   const auto cores = pin({});
-  report["cores"] = cores ? Line(*cores) : Line(nullptr);
+  report["cores"] = or_null(cores);
   const auto core = current_core();
-  report["core"] = core ? Line(*core) : Line(nullptr);
-  const auto frequency = frequency_khz(core);
-  report["frequency_khz"] = frequency ? Line(*frequency) : Line(nullptr);
+  report["core"] = or_null(core);
+  report["frequency_khz"] = or_null(frequency_khz(core));
   bool works = false;
   Line engines = Line::array();
   try {

@@ -1,12 +1,12 @@
 #include "tools.h"
 
-#include <cerrno>
-#include <cstdio>
-#include <cstring>
 #include <fcntl.h>
 #include <sys/file.h>
 #include <sys/statvfs.h>
 #include <unistd.h>
+#include <cerrno>
+#include <cstdio>
+#include <cstring>
 
 #include "launch.h"
 
@@ -36,7 +36,7 @@ int hash_files(const std::vector<std::string>& paths) {
 }
 
 int free_space(const std::string& path) {
-  struct statvfs found {};
+  struct statvfs found{};
   if (statvfs(path.c_str(), &found) != 0) {
     print({{"path", path}, {"error", std::strerror(errno)}});
     return kOutput;

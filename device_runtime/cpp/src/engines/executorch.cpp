@@ -147,9 +147,9 @@ class ExecutorchModel final : public ProfiledModel {
       stride *= input.sizes[input.order[i]];
     }
     input.data.resize(info.nbytes());
-    input.tensor = std::make_unique<TensorImpl>(info.scalar_type(), static_cast<ssize_t>(input.sizes.size()),
-                                                input.sizes.data(), input.data.data(), input.order.data(),
-                                                input.strides.data());
+    input.tensor =
+        std::make_unique<TensorImpl>(info.scalar_type(), static_cast<ssize_t>(input.sizes.size()), input.sizes.data(),
+                                     input.data.data(), input.order.data(), input.strides.data());
     storage_.push_back(std::move(input));
   }
 

@@ -1,8 +1,8 @@
 #include "engines/litert.h"
 
+#include <dlfcn.h>
 #include <cstdlib>
 #include <cstring>
-#include <dlfcn.h>
 #include <utility>
 
 #include "engines/litert_api.h"
@@ -154,7 +154,8 @@ class LiteRtModel final : public ProfiledModel {
     for (litert::Index i = 0; i < count; ++i) {
       Handle tensor = nullptr, needs = nullptr;
       expect(api_.GetSignatureOutputTensorByIndex(signature, i, &tensor), "GetSignatureOutputTensorByIndex");
-      expect(api_.GetCompiledModelOutputBufferRequirements(compiled_.get(), 0, i, &needs), "GetOutputBufferRequirements");
+      expect(api_.GetCompiledModelOutputBufferRequirements(compiled_.get(), 0, i, &needs),
+             "GetOutputBufferRequirements");
       output_specs_.push_back(add_buffer(tensor, needs, outputs_));
     }
     for (const Buffer& buffer : inputs_) {
@@ -225,8 +226,8 @@ class LiteRtModel final : public ProfiledModel {
     expect(api_.GetTensorBufferRequirementsBufferSize(needs, &bytes), "GetTensorBufferRequirementsBufferSize");
     // XNNPACK may read past the end of its inputs.
     const std::size_t allocated = (bytes / litert::kAlignment + 2) * litert::kAlignment;
-    Buffer buffer{{std::aligned_alloc(litert::kAlignment, allocated), std::free}, bytes,
-                  Owned(api_.DestroyTensorBuffer)};
+    Buffer buffer{
+        {std::aligned_alloc(litert::kAlignment, allocated), std::free}, bytes, Owned(api_.DestroyTensorBuffer)};
     if (buffer.memory == nullptr) {
       throw EngineError("out of memory");
     }
@@ -253,7 +254,8 @@ class LiteRtModel final : public ProfiledModel {
 class LiteRt final : public Engine {
  public:
   LiteRt(const std::string& library, const std::string& delegate, unsigned threads)
-      : api_(load_api(library)), environment_(api_.DestroyEnvironment),
+      : api_(load_api(library)),
+        environment_(api_.DestroyEnvironment),
         cpu_options_(std::string("kernel_mode = ") + (delegate == "builtin" ? kBuiltinMode : kXnnpackMode) +
                      "\nnum_threads = " + std::to_string(threads) + "\n") {
     expect(api_.CreateEnvironment(0, nullptr, environment_.out()), "CreateEnvironment");
