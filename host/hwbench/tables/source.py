@@ -10,7 +10,7 @@ from numpy.typing import ArrayLike, NDArray
 
 from hwbench.errors import MissingRows
 from hwbench.measure.statistics import RUN_TO_RUN
-from hwbench.spaces.space import ChainSpace
+from hwbench.spaces.space import Space
 from hwbench.tables.lookup import LookupTable
 
 _NORMAL_975 = 1.959964
@@ -66,7 +66,7 @@ class TableSource:
     launches and between runs moves all rows together and adds linearly; the additivity error comes on top, in squares.
     """
 
-    def __init__(self, table: LookupTable, space: ChainSpace) -> None:
+    def __init__(self, table: LookupTable, space: Space) -> None:
         self.table = table
         self.space = space
         self._rows = table.measurements()
@@ -75,17 +75,13 @@ class TableSource:
         keys = {
             named.block.key: None
             for architecture in self.space.check(architectures)
-            for named in self.space.network(architecture)
+            for named in self.space.terms(architecture)
         }
         return tuple(key for key in keys if key not in self._rows)
 
     def predict(self, architectures: ArrayLike) -> Latencies:
         archs = self.space.check(architectures)
-        parts = np.array([self._parts(named.block.key) for named in self.space.fixed_blocks]).sum(axis=0)
-        totals = np.tile(parts, (len(archs), 1))
-        for column, position in enumerate(self.space.positions):
-            choices = np.array([(0.0,) * 5 if block is None else self._parts(block.key) for block in position.blocks])
-            totals += choices[archs[:, column]]
+        totals = self.space.total(np.array([self._parts(block.key) for block in self.space.distinct_blocks]), archs)
         if not np.isfinite(totals).all():
             self._refuse(self.missing(archs))
         mean, below, above, shared_below, shared_above = totals.T
@@ -101,7 +97,7 @@ class TableSource:
         (arch,) = self.space.check(architecture)
         if lacking := self.missing(arch):
             self._refuse(lacking)
-        network = self.space.network(arch)
+        network = self.space.terms(arch)
         rows = [self._rows[named.block.key] for named in network]
         total = self.predict(arch)
         _, below, above, shared_below, shared_above = np.array([self._parts(named.block.key) for named in network]).sum(

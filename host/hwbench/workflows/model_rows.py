@@ -15,7 +15,7 @@ from hwbench.models.calibration import activation_ranges, seeded_inputs
 from hwbench.models.litert import Precision, write_model
 from hwbench.models.weights import random_weights
 from hwbench.records import DeviceRecord
-from hwbench.spaces.space import ChainSpace, NamedBlock
+from hwbench.spaces.space import NamedBlock, Space
 
 _WEIGHT_SEED = 0
 _CALIBRATION_INPUTS = 2
@@ -23,7 +23,7 @@ _SAMPLED_NETWORKS = 200
 _BYTES = {"fp32": 4, "int8": 1}
 
 
-def block_rows(space: ChainSpace, precision: Precision, folder: Path) -> list[ModelRow]:
+def block_rows(space: Space, precision: Precision, folder: Path) -> list[ModelRow]:
     """A model per distinct block of the space, its key as id."""
     return [
         model_row(block.key, f"block-{number:04d}", [NamedBlock("block", block)], precision, folder)
@@ -39,7 +39,7 @@ def anchor_rows(precision: Precision, folder: Path) -> list[ModelRow]:
 
 
 def network_rows(
-    space: ChainSpace, architectures: Iterable[Sequence[int]], precision: Precision, folder: Path
+    space: Space, architectures: Iterable[Sequence[int]], precision: Precision, folder: Path
 ) -> list[ModelRow]:
     """A model per architecture, `network-0`, `network-1`, ... as ids."""
     return [
@@ -70,7 +70,7 @@ def model_row(
     return ModelRow(row, f"models/{stem}.tflite", sha256(data), 2 * len(data) + 4 * largest, anchor)
 
 
-def flush_bytes(space: ChainSpace, precision: Precision, record: DeviceRecord) -> int:
+def flush_bytes(space: Space, precision: Precision, record: DeviceRecord) -> int:
     """How much to read between two invokes of a block, so that its weights are as cold as in a network.
 
     Between two uses of a block's weights a network touches all its other weights and its activations: that many
