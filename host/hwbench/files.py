@@ -10,6 +10,7 @@ from __future__ import annotations
 
 import hashlib
 import os
+import re
 from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any, TypeAlias, TypeVar
@@ -22,6 +23,8 @@ T = TypeVar("T")
 Upgrade: TypeAlias = Callable[[dict[str, Any]], dict[str, Any]]
 
 _SUFFIX = b"}\n"
+_NAME = re.compile(rb'^\{"schema": "hwbench\.([a-z]{1,40})/')
+_LONGEST_NAME = 100
 
 
 def write_atomically(path: Path, data: bytes) -> None:
@@ -75,6 +78,17 @@ def read(path: Path) -> bytes:
         return path.read_bytes()
     except OSError as error:
         raise DataError(f"{path} cannot be read: {error.strerror}.") from error
+
+
+def kind_of(path: Path) -> str | None:
+    """The kind of an own file as its first bytes say, or None for a file of another origin. Raises DataError."""
+    try:
+        with path.open("rb") as file:
+            head = file.read(_LONGEST_NAME)
+    except OSError as error:
+        raise DataError(f"{path} cannot be read: {error.strerror}.") from error
+    match = _NAME.match(head)
+    return match[1].decode() if match else None
 
 
 def sha256(data: bytes) -> str:

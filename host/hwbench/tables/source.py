@@ -71,19 +71,23 @@ class TableSource:
         self.space = space
         self._rows = table.measurements()
 
+    def needed(self) -> tuple[str, ...]:
+        """Every key that the space asks for."""
+        return tuple(block.key for block in self.space.distinct_blocks)
+
+    def keys_of(self, architecture: ArrayLike) -> tuple[str, ...]:
+        """The key of each row that one architecture is a sum of."""
+        return tuple(named.block.key for named in self.space.terms(architecture))
+
     def missing(self, architectures: ArrayLike) -> tuple[str, ...]:
-        keys = {
-            named.block.key: None
-            for architecture in self.space.check(architectures)
-            for named in self.space.terms(architecture)
-        }
+        keys = {key: None for architecture in self.space.check(architectures) for key in self.keys_of(architecture)}
         return tuple(key for key in keys if key not in self._rows)
 
     def predict(self, architectures: ArrayLike) -> Latencies:
         archs = self.space.check(architectures)
         totals = self.space.total(np.array([self._parts(block.key) for block in self.space.distinct_blocks]), archs)
         if not np.isfinite(totals).all():
-            self._refuse(self.missing(archs))
+            refuse_missing(self.missing(archs), self.space)
         mean, below, above, shared_below, shared_above = totals.T
         extra = (self._additivity() or 0.0) * mean
         return Latencies(
@@ -96,7 +100,7 @@ class TableSource:
         """One architecture with its terms. Raises MissingRows naming every missing key."""
         (arch,) = self.space.check(architecture)
         if lacking := self.missing(arch):
-            self._refuse(lacking)
+            refuse_missing(lacking, self.space)
         network = self.space.terms(arch)
         rows = [self._rows[named.block.key] for named in network]
         total = self.predict(arch)
@@ -139,12 +143,12 @@ class TableSource:
         found = self.table.additivity
         return None if found is None else _NORMAL_975 * float(np.hypot(found.bias, found.spread))
 
-    def _refuse(self, keys: tuple[str, ...]) -> None:
-        named = ", ".join(keys[:_MOST_NAMED]) + (
-            f" and {len(keys) - _MOST_NAMED} more" if len(keys) > _MOST_NAMED else ""
-        )
-        raise MissingRows(
-            f"The table lacks {len(keys)} block{'s' if len(keys) != 1 else ''} of {self.space.name}: {named}.",
-            keys,
-            hint="Profile that space, or choose an architecture the table covers.",
-        )
+
+def refuse_missing(keys: tuple[str, ...], space: Space) -> None:
+    """Raises MissingRows naming the first of the keys."""
+    named = ", ".join(keys[:_MOST_NAMED]) + (f" and {len(keys) - _MOST_NAMED} more" if len(keys) > _MOST_NAMED else "")
+    raise MissingRows(
+        f"The table lacks {len(keys)} block{'s' if len(keys) != 1 else ''} of {space.name}: {named}.",
+        keys,
+        hint="Profile that space, or choose an architecture the table covers.",
+    )
