@@ -139,6 +139,7 @@ def test_units_for_people() -> None:
     assert [latency(v) for v in (0.4567, 12.345, 123.45, 1234.5, 45678.9)] == [
         "0.457 µs", "12.35 µs", "123.5 µs", "1.234 ms", "45.68 ms",
     ]  # fmt: skip
+    assert latency(float("inf")) == "∞"
     assert percent(0.0123) == "1.2 %"
     assert [size(v) for v in (12, 2048, 3 << 20)] == ["12 B", "2.0 KiB", "3.0 MiB"]
     assert duration(125) == "2 min 5 s"

@@ -30,6 +30,8 @@ _FILES = (
      "30a922fd15606ce75baf6b5197972b55bf4550963c9540773e934db947602428"),
     (_HAN, f"{_NETWORKS}/pixel1_lat-79ms_top1-78.7_finetune-75/net.config",
      "8ba7314da776a1c0a06003ee0efd1da2884db187849e9df04bfd9fbcc0a1a124"),
+    (_JETSON, "jetson_cpu/160_lookup_table.json", "5f9f405ac46d6cc3157ecb798e44795b402a1e26df3fbbe8d036eabcf2c708cc"),
+    (_JETSON, "jetson_cpu/192_lookup_table.json", "4f73c27aaf33949a088b55e64e78b04735564780e2b9aa4d69b34320d7dd38fc"),
     (_JETSON, "jetson_cpu/224_lookup_table.json", "abd65341a394beb7eb0e87f8c24b31ba613d49bdd2e1cedd92d62e8874ae3a82"),
     (_PROXYLESS, "proxylessnas/proxyless_mobile.config",
      "eacb4259c46d97e8d47cd7920efe95b99e3004f3e97902c9b3ba80b2a414d8a6"),
@@ -52,11 +54,13 @@ _FILES = (
 )  # fmt: skip
 
 # Where the path in the repository is not the one below the data folder.
+_JETSON_FOLDER = "optimal_search/latency/checkpoints/latency_table@jetson"
 _MOVED = {
-    "jetson_cpu/224_lookup_table.json": "optimal_search/latency/checkpoints/latency_table@jetson/224_lookup_table.json",
+    **{f"jetson_cpu/{resolution}_lookup_table.json": f"{_JETSON_FOLDER}/{resolution}_lookup_table.json"
+       for resolution in (160, 192, 224)},
     "proxylessnas_search_kernel.json": "tunas/cost_model_data.py (its kernel and bias, decoded)",
     "proxylessnas_search_decoded.json": "tunas/cost_model_data.py (its kernel and bias, decoded, by layer)",
-}
+}  # fmt: skip
 
 PUBLISHED: dict[str, Published] = {
     digest: Published(repository, _MOVED.get(path, path), digest, f"{folder}/{path}", licence)
