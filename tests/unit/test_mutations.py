@@ -7,6 +7,7 @@ import random
 import time
 from pathlib import Path
 
+import msgspec
 import pytest
 
 from hwbench.errors import CorruptFile, DataError, HwbenchError
@@ -28,7 +29,8 @@ def test_a_damaged_foreign_file(tmp_path: Path, name: str) -> None:
         path.write_bytes(mutate(data, rng))
         begin = time.process_time()
         try:
-            formats.read(path, format_name=name.partition(" ")[0])
+            found = formats.read(path, format_name=name.partition(" ")[0])
+            assert msgspec.json.decode(msgspec.json.encode(found), type=type(found)) == found
         except HwbenchError:
             refused += 1
         assert time.process_time() - begin < 1
