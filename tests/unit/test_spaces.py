@@ -254,6 +254,12 @@ def test_the_published_once_for_all_networks() -> None:
     assert ((drawn[:, :, 3] == 9) | (drawn[:, :, 2] < 9)).all()
 
 
+def test_one_space_has_one_name() -> None:
+    assert spaces.get("ofa-w1.20-r224-c1000").name == "ofa-w1.2-r224-c1000"
+    assert spaces.get("ofa-w1.00-r224.96-c10").name == "ofa-w1.0-r224.96-c10"
+    assert spaces.get("fbnet-cifar-r32-c100-w1.0").name == "fbnet-cifar-r32-c100"
+
+
 def test_once_for_all_settings_become_choices() -> None:
     arch = ofa.architecture([3] * 20, [6] * 20, [2, 2, 3, 4, 2])
     assert ofa.build().describe(arch)[:8] == ("k3e6", "k3e6", "zero", "zero") * 2
