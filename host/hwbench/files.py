@@ -120,7 +120,11 @@ def _verified(path: Path, data: bytes, kind: str) -> tuple[int, memoryview]:
     head = data[: data.find(_CONTENT) + len(_CONTENT)]
     name, _, number = head.partition(b'"')[2].partition(b'": "')[2].partition(b'"')[0].partition(b"/")
     if name != f"hwbench.{kind}".encode() or not number.isdigit() or len(number) > 6:
-        raise CorruptFile(f"{path} is not a hwbench {kind}.", hint=f"Expected a file that starts with hwbench.{kind}/.")
+        found = _NAME.match(data[:_LONGEST_NAME])
+        but = f" but a hwbench {found[1].decode()}" if found and found[1] != kind.encode() else ""
+        raise CorruptFile(
+            f"{path} is not a hwbench {kind}{but}.", hint=f"Expected a file that starts with hwbench.{kind}/."
+        )
     # Views, not copies: a large table is hundreds of megabytes.
     body = memoryview(data)[len(head) : max(len(data) - len(_SUFFIX), len(head))]
     if head != _prefix(kind, int(number), body) or data[len(head) + len(body) :] != _SUFFIX:

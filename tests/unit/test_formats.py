@@ -119,6 +119,9 @@ def test_known_files_bring_their_licence(published: Path) -> None:
     table = read_table(published / PUBLISHED["59e0d2d1aea3a09b3e6d6fa9f3a0adb567b416e92cb093c769f557bea23b98f5"].local)
     assert table.record.licence == "Apache-2.0"
     assert "dstamoulis/single-path-nas" in (table.record.source or "")
+    hat_file = "luts/mit-han-lab_HAT/latency_dataset/wmt14ende_cpu_xeon_all.csv"
+    for path in ("oneproxy/latency.csv", "help/data/fbnet", hat_file):
+        assert {record.licence for record in read_matrix(published / path).records} == {"MIT"}
 
 
 @pytest.mark.parametrize("name", ["proxylessnas", "proxylessnas-w0.5-r28-c10-i1-t1", "proxylessnas-mobile-r160-c10"])
@@ -358,6 +361,8 @@ def test_own_files_are_told_apart(tmp_path: Path) -> None:
     assert opening.load(paths["matrix"]) == matrix.load(paths["matrix"])
     lookup.save(make_table(), tmp_path / "t.json")
     assert opening.load_table(tmp_path / "t.json") == lookup.load(tmp_path / "t.json")
+    with pytest.raises(CorruptFile, match="not a hwbench table but a hwbench import"):
+        lookup.load(paths["import"])
     with pytest.raises(DataError, match="matrix of whole architectures"):
         opening.load_table(paths["matrix"])
     with pytest.raises(DataError, match="not a file of hwbench"):

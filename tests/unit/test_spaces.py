@@ -314,6 +314,13 @@ def test_nas_bench_strings_and_numbers_agree() -> None:
         nasbench201.parse("|conv~0|+|none~0|none~1|+|none~0|none~1|none~2|")
 
 
+def test_what_is_left_of_cells_without_their_dead_edges() -> None:
+    order = nasbench201.in_index_order()
+    left = np.vstack([nasbench201.living(arch) for arch in order])
+    assert len(np.unique(left, axis=0)) == 9445
+    assert (left != order).any(axis=1).sum() == 15625 - 9445
+
+
 def test_the_index_order_is_the_published_one(published: Path) -> None:
     with (published / "nb201" / "accuracy.csv").open() as file:
         for row, arch in zip(csv.DictReader(file), nasbench201.in_index_order(), strict=True):
