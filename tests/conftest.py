@@ -51,6 +51,18 @@ def tiny_table(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 
 @pytest.fixture(scope="session")
+def published() -> Path:
+    """The folder of published data; without HWBENCH_DATA the test is skipped, or fails in CI."""
+    folder = os.environ.get("HWBENCH_DATA")
+    if not folder:
+        message = "published data is not here: set HWBENCH_DATA to its folder"
+        if os.environ.get("CI"):
+            pytest.fail(message)
+        pytest.skip(message)
+    return Path(folder)
+
+
+@pytest.fixture(scope="session")
 def tflite_python() -> Path:
     python = TFLITE_VENV / "bin" / "python"
     if not (TFLITE_VENV / ".complete").exists():

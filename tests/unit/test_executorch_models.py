@@ -19,7 +19,9 @@ from hwbench.models.executorch import PteFile
 from hwbench.models.export_workers import Task, run_tasks
 from hwbench.models.formats import FORMATS, Delegate, ModelJob, Precision, format_of
 from hwbench.models.weights import random_weights
-from hwbench.spaces import Classifier, ConvBlock, NamedBlock
+from hwbench.spaces import Classifier, ConvBlock, MBConv, NamedBlock
+from hwbench.spaces.cells import Cell, Reduction
+from hwbench.spaces.fbnet_blocks import FBNetBlock
 from tests.conftest import ROOT, TINY
 from tests.reference_forward import forward
 from tests.unit import test_litert_models
@@ -72,6 +74,14 @@ def cases() -> list[Case]:
     jobs.append(job_of("network", space.network(space.sample(1, seed=3)[0])))
     made = [Case(f"xnnpack-fp32-{job.name}", job, "fp32", "xnnpack") for job in jobs]
     made += [Case(f"xnnpack-int8-{job.name}", job, "int8", "xnnpack") for job in jobs]
+    chain = (
+        MBConv((8, 8, 8), 8, 24, 3, skip=True, activation="h-swish", squeeze=8),
+        FBNetBlock((8, 8, 8), 8, 8, 3, groups=2, skip=True),
+        Cell((8, 8, 8), (3, 2, 4, 1, 4, 3)),
+        Reduction((8, 8, 8), 16),
+    )
+    others = job_of("spaces", tuple(NamedBlock(f"block{number}", block) for number, block in enumerate(chain)))
+    made.append(Case("other-fp32-spaces", others, "fp32", "xnnpack"))
     return made + [Case(f"portable-fp32-{job.name}", job, "fp32", "portable") for job in jobs[1::3]]
 
 
@@ -111,6 +121,11 @@ def test_fp32_equals_litert_and_the_reference(found: dict[str, Found], name: str
     assert np.abs(one.output.reshape(-1) - one.litert()).max() <= tolerance
     expected = forward(one.case.job.network, one.case.job.weights, one.image)
     assert np.abs(one.output.reshape(-1) - expected.reshape(-1)).max() <= tolerance
+
+
+@some("other-fp32")
+def test_blocks_of_other_spaces_equal_litert_and_the_reference(found: dict[str, Found], name: str) -> None:
+    test_fp32_equals_litert_and_the_reference(found, name)
 
 
 @some("portable-fp32")

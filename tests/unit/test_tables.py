@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import io
 from pathlib import Path
 
 import msgspec
@@ -9,13 +10,16 @@ import numpy as np
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from rich.console import Console
 
 from hwbench import spaces
 from hwbench.devices.linux import LinuxMachine
 from hwbench.errors import CorruptFile, MissingRows, SchemaTooNew
 from hwbench.records import EngineRecord, Estimator, Measurement, Rounds, Target
 from hwbench.reports.html import table_section
+from hwbench.reports.terminal import prediction_view, table_view
 from hwbench.reports.units import duration, latency, percent, size
+from hwbench.spaces import Space
 from hwbench.tables import lookup
 from hwbench.tables.lookup import Additivity, LookupTable, Row
 from hwbench.tables.source import TableSource
@@ -40,11 +44,13 @@ def measurement(value: float, half_width: float = 0.01) -> Measurement:
     return Measurement(value, value * (1 - half_width), value * (1 + half_width), value, (), 2, ROUNDS)
 
 
-def make_table(seed: int = 0, spread: float = 0.0, additivity: Additivity | None = None) -> LookupTable:
+def make_table(
+    seed: int = 0, spread: float = 0.0, additivity: Additivity | None = None, space: Space = SPACE
+) -> LookupTable:
     rng = np.random.default_rng(seed)
-    rows = tuple(Row(block.key, measurement(float(rng.uniform(10, 5000)))) for block in SPACE.distinct_blocks)
+    rows = tuple(Row(block.key, measurement(float(rng.uniform(10, 5000)))) for block in space.distinct_blocks)
     return LookupTable(
-        space=SPACE.name, metric="latency_us", target=TARGET, device=LinuxMachine().record("local"), 
+        space=space.name, metric="latency_us", target=TARGET, device=LinuxMachine().record("local"), 
         estimator=Estimator(),
         preset="quick", flush_bytes=0, hwbench_version="0", created_at="now", rows=rows, anchors={}, launches=(),
         spread=spread, slowdown=0.0, seconds=1.0, inference_share=0.9, additivity=additivity,
@@ -133,6 +139,7 @@ def test_units_for_people() -> None:
     assert [latency(v) for v in (0.4567, 12.345, 123.45, 1234.5, 45678.9)] == [
         "0.457 µs", "12.35 µs", "123.5 µs", "1.234 ms", "45.68 ms",
     ]  # fmt: skip
+    assert latency(float("inf")) == "∞"
     assert percent(0.0123) == "1.2 %"
     assert [size(v) for v in (12, 2048, 3 << 20)] == ["12 B", "2.0 KiB", "3.0 MiB"]
     assert duration(125) == "2 min 5 s"
@@ -144,3 +151,30 @@ def test_a_report_escapes_what_a_table_says() -> None:
         table, device=msgspec.structs.replace(table.device, cpu_model="<script>alert(1)</script>")
     )
     assert "<script>" not in table_section(hostile, None)
+
+
+@pytest.mark.parametrize("name", ["ofa-w0.5-r32-c4", "ofa-w1.0-r64.96-c10", "fbnet", "nasbench201"])
+def test_tables_of_every_space_predict_and_are_shown(name: str) -> None:
+    space = spaces.get(name)
+    table = make_table(space=space)
+    source = TableSource(table, space)
+    archs = space.sample(5, 0)
+    predicted = source.predict(archs)
+    for number, arch in enumerate(archs):
+        assert source.explain(arch).value_us == pytest.approx(predicted.mean_us[number])
+    console = Console(file=io.StringIO(), width=200)
+    console.print(table_view(table, space), prediction_view(source.explain(archs[0])))
+    assert len(table_section(table, None)) > 1000
+
+
+def test_a_cell_needs_only_the_parts_that_are_alive() -> None:
+    space = spaces.get("nasbench201")
+    table = make_table(space=space)
+    without = tuple(row for row in table.rows if not row.key.startswith("nb201pool"))
+    source = TableSource(msgspec.structs.replace(table, rows=without), space)
+    dead_pool, living_pool = [0, 4, 0, 3, 3, 0], [4, 0, 0, 3, 3, 0]
+    assert source.missing(dead_pool) == ()
+    assert source.predict(dead_pool).mean_us > 0
+    assert len(source.missing(living_pool)) == 3
+    with pytest.raises(MissingRows, match="3 blocks of nasbench201"):
+        source.predict(living_pool)

@@ -17,9 +17,9 @@ from hwbench.errors import ModelError
 from hwbench.models.calibration import seeded_inputs
 from hwbench.models.weights import Weights, folded, random_weights
 from hwbench.spaces import Block, ConvBlock, MBConv, NamedBlock
-from hwbench.spaces.ops import Conv
+from hwbench.spaces.ops import AveragePool, Conv
 from tests.reference_forward import forward
-from tests.unit.test_litert_models import BLOCKS, assert_close
+from tests.unit.test_litert_models import BLOCKS, OTHER_BLOCKS, assert_close
 
 pytestmark = pytest.mark.filterwarnings("ignore")
 
@@ -49,7 +49,7 @@ def check(network: list[NamedBlock], weights: Weights, seed: int = 2) -> None:
 EVEN = ConvBlock((9, 9, 4), 6, 4, padding="same")
 
 
-@pytest.mark.parametrize("block", [*BLOCKS, EVEN], ids=lambda block: block.key)
+@pytest.mark.parametrize("block", [*BLOCKS, *OTHER_BLOCKS, EVEN], ids=lambda block: block.key)
 def test_blocks_equal_the_reference(block: Block) -> None:
     network = [NamedBlock("block", block)]
     check(network, random_weights(network, seed=1))
@@ -110,3 +110,9 @@ def test_missing_weights_and_wrong_chains_are_named() -> None:
         torch_nets().build([*network, *network], weights)
     with pytest.raises(ModelError, match="at least one block"):
         torch_nets().build([], weights)
+
+
+def test_a_window_that_torch_cannot_place_is_refused() -> None:
+    op = AveragePool("pool", "input", (8, 8, 4), 4)
+    with pytest.raises(ModelError, match="no average pool of kernel 4, stride 1"):
+        torch_nets().WindowMean(op)

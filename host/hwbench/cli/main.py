@@ -14,7 +14,8 @@ from hwbench.cli.doctor import doctor
 from hwbench.cli.output import print_json, resume_command, say
 from hwbench.cli.profile import profile
 from hwbench.cli.report import report
-from hwbench.errors import HwbenchError
+from hwbench.cli.reproduce import reproduce
+from hwbench.errors import HwbenchError, MissingRows
 
 # Exit codes after which a session still holds what was measured.
 _KEEPING = (3, 130)
@@ -33,6 +34,7 @@ app.command()(profile)
 app.add_typer(table.app, name="table")
 app.add_typer(runner.app, name="runner")
 app.command()(report)
+app.command()(reproduce)
 
 
 def _version(wanted: bool) -> None:
@@ -56,8 +58,11 @@ def main() -> None:
         app()
     except HwbenchError as error:
         if "--json" in sys.argv:
-            print_json({"error": error.message, "hint": error.hint, "exit_code": error.exit_code})
+            missing = {"missing": error.keys} if isinstance(error, MissingRows) else {}
+            print_json({"error": error.message, "hint": error.hint, "exit_code": error.exit_code, **missing})
         say(f"hwbench: {error}")
+        for key in error.keys if isinstance(error, MissingRows) else ():
+            say(f"  missing {key}")
         if error.exit_code in _KEEPING and _resumable():
             say(f"What was measured is kept. Continue with: {resume_command()}")
         sys.exit(error.exit_code)

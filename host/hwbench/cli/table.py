@@ -1,4 +1,4 @@
-"""hwbench table show | predict | verify"""
+"""hwbench table show | predict | verify, and where import, export and merge join them"""
 
 from __future__ import annotations
 
@@ -7,50 +7,67 @@ from typing import Annotated
 
 import typer
 
+from hwbench.cli.exchange import export, import_, merge
 from hwbench.cli.options import DeviceOption, PresetName, PythonOption
 from hwbench.cli.output import Json, print_json, print_view, progress_bar
 
 TablePath = Annotated[Path, typer.Argument(help="A table that `hwbench profile` wrote.")]
+AnyTablePath = Annotated[Path, typer.Argument(help="A table that `hwbench profile` or `table import` wrote.")]
 
-app = typer.Typer(no_args_is_help=True, help="Look at a table, use it, check it.")
+app = typer.Typer(no_args_is_help=True, help="Look at a table, use it, check it, exchange it.")
+app.command("import")(import_)
+app.command()(export)
+app.command()(merge)
 
 
 @app.command()
-def show(table: TablePath, json: Json = False) -> None:
-    """The latencies of a table, its target, and how good it is."""
-    from hwbench.tables import lookup
+def show(table: AnyTablePath, json: Json = False) -> None:
+    """The latencies of a table or matrix, its target, and how good it is."""
+    from hwbench.tables import opening
+    from hwbench.tables.imported import ImportedTable
+    from hwbench.tables.matrix import LatencyMatrix
 
-    found = lookup.load(table)
+    found = opening.load(table)
     if json:
         print_json(found)
         return
     from hwbench import spaces
-    from hwbench.reports.terminal import table_view
 
-    print_view(table_view(found, spaces.get(found.space)))
+    if isinstance(found, LatencyMatrix):
+        from hwbench.reports.imports import matrix_view
+
+        print_view(matrix_view(found))
+    elif isinstance(found, ImportedTable):
+        from hwbench.reports.imports import imported_view
+
+        print_view(imported_view(found, None if found.space is None else spaces.get(found.space)))
+    else:
+        from hwbench.reports.terminal import table_view
+
+        print_view(table_view(found, spaces.get(found.space)))
 
 
 @app.command()
 def predict(
-    table: TablePath,
+    table: AnyTablePath,
     architecture: Annotated[
         str | None, typer.Argument(help="Choices by number (0,3,6,...) or by label (k3e3 k5e6 zero ...).")
     ] = None,
     random: Annotated[int | None, typer.Option(min=0, help="Take a random architecture of this seed instead.")] = None,
+    space_name: Annotated[str | None, typer.Option("--space", help="The space, if not the table's own.")] = None,
     json: Json = False,
 ) -> None:
     """An architecture's latency with its interval, block by block."""
-    from hwbench import spaces
     from hwbench.errors import UsageError
-    from hwbench.tables import lookup
-    from hwbench.tables.source import TableSource
+    from hwbench.tables import opening
+    from hwbench.workflows.exchange import space_of
 
-    found = lookup.load(table)
-    space = spaces.get(found.space)
+    found = opening.load_table(table)
+    space = space_of(found, space_name)
     if (architecture is None) == (random is None):
         raise UsageError("Give either an architecture or --random SEED.")
     chosen = space.sample(1, random or 0) if architecture is None else space.read(architecture)
-    prediction = TableSource(found, space).explain(chosen)
+    prediction = opening.source_of(found, space).explain(chosen)
     if json:
         print_json({"architecture": chosen[0].tolist(), "labels": space.describe(chosen), "prediction": prediction})
         return

@@ -19,7 +19,20 @@ from hwbench.errors import ModelError
 from hwbench.models.formats import Precision
 from hwbench.models.tflite_writer import Quantization, Tensor, TfliteWriter
 from hwbench.models.weights import Weights, folded
-from hwbench.spaces.ops import INPUT, Activation, Add, Conv, GlobalAveragePool, Linear, Op
+from hwbench.spaces.ops import (
+    INPUT,
+    Activate,
+    Activation,
+    Add,
+    AveragePool,
+    ChannelShuffle,
+    Conv,
+    GlobalAveragePool,
+    Linear,
+    Op,
+    Scale,
+    Zeroize,
+)
 from hwbench.spaces.space import NamedBlock
 
 Range: TypeAlias = tuple[float, float]
@@ -70,6 +83,8 @@ def write_model(
             tensors[op.name] = current
             names.append(f"{named.name}.{op.name}")
             outputs.append(current)
+    if not outputs:
+        raise ModelError("There is nothing to run: every block is the identity.")
     if not every_output:
         names, outputs = names[-1:], outputs[-1:]
     return ModelFile(lowering.writer.finish([model_input], outputs), tuple(names))
@@ -108,13 +123,31 @@ class _Lowering:
                 return self._global_average_pool(name, op, source)
             case Add():
                 return self._add(name, op, source, tensors[op.other])
+            case _:
+                return self._without_weights(name, op, tensors)
+
+    def _without_weights(
+        self, name: str, op: Activate | AveragePool | Scale | ChannelShuffle | Zeroize, tensors: Mapping[str, Tensor]
+    ) -> Tensor:
+        source = tensors[op.source]
+        match op:
+            case Activate():
+                return self._activate(name, op, source)
+            case AveragePool():
+                return self._average_pool(name, op, source)
+            case Scale():
+                return self._multiply(name, source, tensors[op.other], self.activation(name, op.out_shape))
+            case ChannelShuffle():
+                return self._channel_shuffle(name, op, source)
+            case Zeroize():
+                return self._zeroize(name, op, source)
 
     def _conv(self, name: str, op: Conv, source: Tensor) -> Tensor:
-        if op.groups not in (1, op.in_shape[2]) or op.out_channels % op.groups:
-            raise ModelError(f"{name}: LiteRT files hold dense and depthwise convolutions, not {op.groups} groups.")
+        if op.in_shape[2] % op.groups or op.out_channels % op.groups:
+            raise ModelError(f"{name}: {op.groups} groups do not divide its channels.")
         if op.activation not in _FUSED:
             raise ModelError(f"{name}: the activation {op.activation} cannot be fused into a convolution.")
-        depthwise = op.groups > 1
+        depthwise = op.groups > 1 and op.groups == op.in_shape[2]
         kernel, bias = folded(self._weights, name, op)
         # TFLite: out x height x width x in, or for depthwise 1 x height x width x out.
         layout = kernel.transpose(1, 2, 3, 0) if depthwise else kernel.transpose(0, 2, 3, 1)
@@ -173,6 +206,89 @@ class _Lowering:
         output = self.activation(name, op.out_shape)
         options = (schema.BuiltinOptions.AddOptions, schema.AddOptionsT())
         self.writer.operator(schema.BuiltinOperator.ADD, 2 if self._int8 else 1, [left, right], output, options)
+        return output
+
+    def _activate(self, name: str, op: Activate, source: Tensor) -> Tensor:
+        match op.activation:
+            case "relu" | "relu6":
+                code = schema.BuiltinOperator.RELU if op.activation == "relu" else schema.BuiltinOperator.RELU6
+                output = self.activation(name, op.out_shape, like=source)
+                self.writer.operator(code, 2 if self._int8 else 1, [source], output, None)
+                return output
+            case "h-swish":
+                output = self.activation(name, op.out_shape)
+                self.writer.operator(schema.BuiltinOperator.HARD_SWISH, 1, [source], output, None)
+                return output
+            case "h-sigmoid":
+                return self._hard_sigmoid(name, op, source)
+            case "none":
+                return source
+
+    def _hard_sigmoid(self, name: str, op: Activate, source: Tensor) -> Tensor:
+        """relu6(x + 3) / 6: the format has no operator for it."""
+        quantization = activation_quantization((0.0, 6.0)) if self._int8 else None
+        kind = np.int8 if self._int8 else np.float32
+        shifted = self.writer.tensor(f"{name}.shifted", (1, *op.out_shape), kind, quantization)
+        options = schema.AddOptionsT()
+        options.fusedActivationFunction = schema.ActivationFunctionType.RELU6
+        self.writer.operator(
+            schema.BuiltinOperator.ADD, 2 if self._int8 else 1, [source, self._scalar(f"{name}.three", 3.0)], shifted,
+            (schema.BuiltinOptions.AddOptions, options),
+        )  # fmt: skip
+        return self._multiply(name, shifted, self._scalar(f"{name}.sixth", 1 / 6), self.activation(name, op.out_shape))
+
+    def _scalar(self, name: str, value: float) -> Tensor:
+        """A positive constant that broadcasts."""
+        if not self._int8:
+            return self.writer.tensor(name, (1,), np.float32, data=np.array([value], np.float32))
+        return self.writer.tensor(name, (1,), np.int8, Quantization((value / 127,), (0,)), np.array([127], np.int8))
+
+    def _multiply(self, name: str, left: Tensor, right: Tensor, output: Tensor) -> Tensor:
+        options = (schema.BuiltinOptions.MulOptions, schema.MulOptionsT())
+        self.writer.operator(schema.BuiltinOperator.MUL, 2 if self._int8 else 1, [left, right], output, options)
+        return output
+
+    def _average_pool(self, name: str, op: AveragePool, source: Tensor) -> Tensor:
+        output = self.activation(name, op.out_shape, like=source)
+        options = schema.Pool2DOptionsT()
+        options.padding = schema.Padding.SAME
+        options.strideH = options.strideW = op.stride
+        options.filterHeight = options.filterWidth = op.kernel
+        self.writer.operator(
+            schema.BuiltinOperator.AVERAGE_POOL_2D, 2 if self._int8 else 1, [source], output,
+            (schema.BuiltinOptions.Pool2DOptions, options),
+        )  # fmt: skip
+        return output
+
+    def _channel_shuffle(self, name: str, op: ChannelShuffle, source: Tensor) -> Tensor:
+        height, width, channels = op.in_shape
+        per_group = channels // op.groups
+        grouped = self._reshape(f"{name}.grouped", source, (height, width, op.groups, per_group))
+        turned = self.activation(f"{name}.turned", (height, width, per_group, op.groups), like=source)
+        order = np.array([0, 1, 2, 4, 3], np.int32)
+        permutation = self.writer.tensor(f"{name}.order", order.shape, np.int32, data=order)
+        options = (schema.BuiltinOptions.TransposeOptions, schema.TransposeOptionsT())
+        version = 2 if self._int8 else 1
+        self.writer.operator(schema.BuiltinOperator.TRANSPOSE, version, [grouped, permutation], turned, options)
+        return self._reshape(name, turned, op.out_shape)
+
+    def _reshape(self, name: str, source: Tensor, shape: Sequence[int]) -> Tensor:
+        output = self.activation(name, shape, like=source)
+        sizes = np.array(output.shape, np.int32)
+        wanted = self.writer.tensor(f"{name}.shape", sizes.shape, np.int32, data=sizes)
+        options = schema.ReshapeOptionsT()
+        options.newShape = list(output.shape)
+        self.writer.operator(
+            schema.BuiltinOperator.RESHAPE, 1, [source, wanted], output,
+            (schema.BuiltinOptions.ReshapeOptions, options),
+        )  # fmt: skip
+        return output
+
+    def _zeroize(self, name: str, op: Zeroize, source: Tensor) -> Tensor:
+        """x - x: exactly zero in both precisions."""
+        output = self.activation(name, op.out_shape, like=source)
+        options = (schema.BuiltinOptions.SubOptions, schema.SubOptionsT())
+        self.writer.operator(schema.BuiltinOperator.SUB, 2 if self._int8 else 1, [source, source], output, options)
         return output
 
     def _pad(self, name: str, source: Tensor, border: int) -> Tensor:

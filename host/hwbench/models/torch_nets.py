@@ -19,7 +19,21 @@ from torch.nn.utils.fusion import fuse_conv_bn_eval
 
 from hwbench.errors import ModelError
 from hwbench.models.weights import BATCH_NORM_EPSILON, Weights, array
-from hwbench.spaces.ops import INPUT, Activation, Add, Conv, GlobalAveragePool, Linear, Op, sources
+from hwbench.spaces.ops import (
+    INPUT,
+    Activate,
+    Activation,
+    Add,
+    AveragePool,
+    ChannelShuffle,
+    Conv,
+    GlobalAveragePool,
+    Linear,
+    Op,
+    Scale,
+    Zeroize,
+    sources,
+)
 from hwbench.spaces.space import NamedBlock
 
 _ACTIVATIONS: dict[Activation, type[nn.Module]] = {
@@ -64,6 +78,43 @@ class GlobalMean(nn.Module):
 class Sum(nn.Module):
     def forward(self, left: Tensor, right: Tensor) -> Tensor:
         return left + right
+
+
+class Product(nn.Module):
+    def forward(self, left: Tensor, right: Tensor) -> Tensor:
+        return left * right
+
+
+class WindowMean(nn.Module):
+    """Mean over windows of what lies inside the map, as TensorFlow's `same` places them."""
+
+    def __init__(self, op: AveragePool) -> None:
+        super().__init__()
+        needed = [max((-(-size // op.stride) - 1) * op.stride + op.kernel - size, 0) for size in op.in_shape[:2]]
+        if max(needed) > 1 and any(border % 2 for border in needed):
+            raise ModelError(f"{op.name}: torch has no average pool of kernel {op.kernel}, stride {op.stride} there.")
+        # One pixel more after than before is a last window that hangs over the edge.
+        padding = (needed[0] // 2, needed[1] // 2)
+        self.pool = nn.AvgPool2d(op.kernel, op.stride, padding, ceil_mode=max(needed) == 1, count_include_pad=False)
+
+    def forward(self, image: Tensor) -> Tensor:
+        return self.pool(image)
+
+
+class Shuffle(nn.Module):
+    """Channels seen as groups x rest, transposed."""
+
+    def __init__(self, groups: int) -> None:
+        super().__init__()
+        self.groups = groups
+
+    def forward(self, image: Tensor) -> Tensor:
+        return functional.channel_shuffle(image, self.groups)
+
+
+class Zeros(nn.Module):
+    def forward(self, image: Tensor) -> Tensor:
+        return image - image
 
 
 class BlockNet(nn.Module):
@@ -155,10 +206,29 @@ def _module(op: Op, name: str, weights: Weights) -> nn.Module:
             _fill(linear.weight, weights, f"{name}.weight", (op.out_channels, op.in_shape[2]))
             _fill(linear.bias, weights, f"{name}.bias", (op.out_channels,))
             return linear
+        case _:
+            return _without_weights(op)
+
+
+def _without_weights(
+    op: GlobalAveragePool | Add | Activate | AveragePool | Scale | ChannelShuffle | Zeroize,
+) -> nn.Module:
+    match op:
         case GlobalAveragePool():
-            return GlobalMean()
+            made: nn.Module = GlobalMean()
         case Add():
-            return Sum()
+            made = Sum()
+        case Activate():
+            made = _ACTIVATIONS[op.activation]()
+        case AveragePool():
+            made = WindowMean(op)
+        case Scale():
+            made = Product()
+        case ChannelShuffle():
+            made = Shuffle(op.groups)
+        case Zeroize():
+            made = Zeros()
+    return made
 
 
 def _fill(place: Tensor, weights: Weights, name: str, shape: tuple[int, ...]) -> None:

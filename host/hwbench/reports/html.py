@@ -85,7 +85,7 @@ def _facts(table: LookupTable) -> str:
 def _heat_map(table: LookupTable) -> str:
     space = spaces.get(table.space)
     rows = {row.key: row for row in table.rows}
-    labels = max((position.labels for position in space.positions), key=len)
+    labels = max((position.labels for position in space.grid), key=len)
     fixed = [_cell(rows.get(named.block.key)) for named in space.fixed_blocks]
     empty = Cell(None, "")
     cells = [
@@ -96,10 +96,10 @@ def _heat_map(table: LookupTable) -> str:
             ),
             *[empty] * (len(labels) - len(position.blocks)),
         ]
-        for position in space.positions
+        for position in space.grid
     ]
     return heat_map(["fixed"], [named.name for named in space.fixed_blocks], [fixed]) + heat_map(
-        [position.name for position in space.positions], labels, cells
+        [position.name for position in space.grid], labels, cells
     )
 
 

@@ -8,7 +8,7 @@ from rich.text import Text
 
 from hwbench.records import DeviceRecord
 from hwbench.reports.units import latency, percent, signed_percent, size
-from hwbench.spaces.space import ChainSpace
+from hwbench.spaces.space import Space
 from hwbench.tables.lookup import LookupTable, Row
 from hwbench.tables.source import Prediction
 from hwbench.workflows.profile_models import ModelProfile, ModelsResult
@@ -17,7 +17,7 @@ from hwbench.workflows.verify import Verification
 _OPS_SHOWN = 12
 
 
-def table_view(table: LookupTable, space: ChainSpace) -> RenderableType:
+def table_view(table: LookupTable, space: Space) -> RenderableType:
     """Fixed blocks, then a row per searched position and a column per choice."""
     rows = {row.key: row for row in table.rows}
     fixed = Table(title=f"{table.space} on {table.device.cpu_model}", title_justify="left", box=None)
@@ -26,13 +26,13 @@ def table_view(table: LookupTable, space: ChainSpace) -> RenderableType:
     for named in space.fixed_blocks:
         row = rows.get(named.block.key)
         fixed.add_row(named.name, _value(row), _spread(row))
-    labels = max((position.labels for position in space.positions), key=len)
+    labels = max((position.labels for position in space.grid), key=len)
     grid = Table(box=None)
     grid.add_column("position")
     for label in labels:
         grid.add_column(label, justify="right")
     seen: set[tuple[str, ...]] = set()
-    for position in space.positions:
+    for position in space.grid:
         keys = tuple("" if block is None else block.key for block in position.blocks)
         if keys in seen:
             continue

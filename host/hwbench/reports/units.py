@@ -2,9 +2,13 @@
 
 from __future__ import annotations
 
+import math
+
 
 def latency(microseconds: float) -> str:
-    """Microseconds below one millisecond, milliseconds above; four significant digits."""
+    """Microseconds below one millisecond, milliseconds above; four significant digits. Infinity is a sign."""
+    if math.isinf(microseconds):
+        return "∞"
     if microseconds < 1e3:
         return f"{_significant(microseconds)} µs"
     return f"{_significant(microseconds / 1e3)} ms"

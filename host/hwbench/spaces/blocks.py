@@ -4,26 +4,38 @@ A key spells every field that decides a latency, in a fixed order:
 
     mbconv-in:14x14x80-out:14x14x80-mid:480-kernel:5-stride:1-pad:symmetric-act:relu6-skip:1
 
-`block_from_key` is its inverse. A new kind of block is one class here and one entry in `KINDS`.
+`block_from_key` is its inverse. A new kind of block is one class and one entry in `KINDS`.
 """
 
 from __future__ import annotations
 
-import re
+from collections.abc import Callable
 from typing import TypeAlias
 
 import msgspec
 
 from hwbench.errors import DataError
-from hwbench.spaces.ops import INPUT, Activation, Add, Conv, GlobalAveragePool, Linear, Op, Padding, Shape
-
-
-def _shape_text(shape: Shape) -> str:
-    return "x".join(str(n) for n in shape)
+from hwbench.spaces.cells import Cell, EdgeConv, EdgePool, NodeAdd, Reduction, Tail
+from hwbench.spaces.fbnet_blocks import FBNetBlock
+from hwbench.spaces.keys import Fields, shape_text, split
+from hwbench.spaces.ops import (
+    INPUT,
+    Activate,
+    Activation,
+    Add,
+    Conv,
+    GlobalAveragePool,
+    Linear,
+    Op,
+    Padding,
+    Scale,
+    Shape,
+    activated,
+)
 
 
 class ConvBlock(msgspec.Struct, frozen=True, tag="conv"):
-    """One convolution with batch norm and activation: a stem, or the feature mix before the classifier."""
+    """One convolution with batch norm (or a bias) and activation: a stem, a feature mix before the classifier."""
 
     in_shape: Shape
     out_channels: int
@@ -35,28 +47,35 @@ class ConvBlock(msgspec.Struct, frozen=True, tag="conv"):
     @property
     def key(self) -> str:
         return (
-            f"conv-in:{_shape_text(self.in_shape)}-out:{_shape_text(self.out_shape)}"
+            f"conv-in:{shape_text(self.in_shape)}-out:{shape_text(self.out_shape)}"
             f"-kernel:{self.kernel}-stride:{self.stride}-pad:{self.padding}-act:{self.activation}"
         )
+
+    @classmethod
+    def from_fields(cls, fields: Fields) -> ConvBlock:
+        return cls(
+            fields.shape("in"), fields.shape("out")[2], fields.number("kernel"), fields.number("stride"),
+            fields.padding(), fields.activation(),
+        )  # fmt: skip
 
     @property
     def out_shape(self) -> Shape:
         return self.ops()[-1].out_shape
 
     def ops(self) -> tuple[Op, ...]:
-        return (
-            Conv(
-                "conv", INPUT, self.in_shape, self.out_channels, self.kernel, self.stride,
-                padding=self.padding, activation=self.activation,
-            ),
+        conv = Conv(
+            "conv", INPUT, self.in_shape, self.out_channels, self.kernel, self.stride,
+            padding=self.padding, activation=self.activation,
         )  # fmt: skip
+        return activated(conv, "act")
 
 
 class MBConv(msgspec.Struct, frozen=True, tag="mbconv"):
     """Inverted residual: 1x1 expansion (left out when it does not expand), depthwise, 1x1 projection.
 
     Sandler et al., MobileNetV2, 2018, section 3.3; `mid_channels` is the width of the depthwise
-    convolution; the shortcut is there when `skip` says so.
+    convolution; the shortcut is there when `skip` says so. With `squeeze` channels there is
+    squeeze-and-excite after the depthwise convolution (Howard et al., MobileNetV3, 2019, section 5.3).
     """
 
     in_shape: Shape
@@ -67,6 +86,7 @@ class MBConv(msgspec.Struct, frozen=True, tag="mbconv"):
     skip: bool = False
     padding: Padding = "symmetric"
     activation: Activation = "relu6"
+    squeeze: int = 0
 
     def __post_init__(self) -> None:
         if self.skip and (self.stride != 1 or self.in_shape[2] != self.out_channels):
@@ -74,10 +94,20 @@ class MBConv(msgspec.Struct, frozen=True, tag="mbconv"):
 
     @property
     def key(self) -> str:
+        squeeze = f"-se:{self.squeeze}" if self.squeeze else ""
         return (
-            f"mbconv-in:{_shape_text(self.in_shape)}-out:{_shape_text(self.out_shape)}-mid:{self.mid_channels}"
-            f"-kernel:{self.kernel}-stride:{self.stride}-pad:{self.padding}-act:{self.activation}-skip:{int(self.skip)}"
+            f"mbconv-in:{shape_text(self.in_shape)}-out:{shape_text(self.out_shape)}-mid:{self.mid_channels}"
+            f"-kernel:{self.kernel}-stride:{self.stride}-pad:{self.padding}-act:{self.activation}"
+            f"-skip:{int(self.skip)}{squeeze}"
         )
+
+    @classmethod
+    def from_fields(cls, fields: Fields) -> MBConv:
+        return cls(
+            fields.shape("in"), fields.shape("out")[2], fields.number("mid"), fields.number("kernel"),
+            fields.number("stride"), fields.flag("skip"), fields.padding(), fields.activation(),
+            fields.number("se") if fields.has("se") else 0,
+        )  # fmt: skip
 
     @property
     def out_shape(self) -> Shape:
@@ -88,17 +118,30 @@ class MBConv(msgspec.Struct, frozen=True, tag="mbconv"):
         ops: list[Op] = []
         source, shape = INPUT, self.in_shape
         if self.mid_channels != self.in_shape[2]:
-            ops.append(Conv("expand", source, shape, self.mid_channels, activation=self.activation))
-            source, shape = "expand", ops[-1].out_shape
+            expand = Conv("expand", source, shape, self.mid_channels, activation=self.activation)
+            ops += activated(expand, "expand_act")
+            source, shape = ops[-1].name, ops[-1].out_shape
         depthwise = Conv(
             "depthwise", source, shape, self.mid_channels, self.kernel, self.stride,
             groups=self.mid_channels, padding=self.padding, activation=self.activation,
         )  # fmt: skip
-        project = Conv("project", "depthwise", depthwise.out_shape, self.out_channels)
-        ops += [depthwise, project]
+        ops += activated(depthwise, "depthwise_act")
+        if self.squeeze:
+            ops += _squeeze_and_excite(ops[-1].name, ops[-1].out_shape, self.squeeze)
+        project = Conv("project", ops[-1].name, ops[-1].out_shape, self.out_channels)
+        ops.append(project)
         if self.skip:
             ops.append(Add("add", INPUT, "project", project.out_shape))
         return tuple(ops)
+
+
+def _squeeze_and_excite(source: str, shape: Shape, channels: int) -> tuple[Op, ...]:
+    """Hu et al., Squeeze-and-Excitation networks, 2018, section 3, with the hard sigmoid of MobileNetV3."""
+    pool = GlobalAveragePool("squeeze", source, shape)
+    narrow = Conv("reduce", "squeeze", pool.out_shape, channels, activation="relu", batch_norm=False)
+    widen = Conv("excite", "reduce", narrow.out_shape, shape[2], batch_norm=False)
+    gate = Activate("gate", "excite", widen.out_shape, "h-sigmoid")
+    return (pool, narrow, widen, gate, Scale("scale", source, "gate", shape))
 
 
 class Classifier(msgspec.Struct, frozen=True, tag="classifier"):
@@ -109,7 +152,11 @@ class Classifier(msgspec.Struct, frozen=True, tag="classifier"):
 
     @property
     def key(self) -> str:
-        return f"classifier-in:{_shape_text(self.in_shape)}-out:{_shape_text(self.out_shape)}"
+        return f"classifier-in:{shape_text(self.in_shape)}-out:{shape_text(self.out_shape)}"
+
+    @classmethod
+    def from_fields(cls, fields: Fields) -> Classifier:
+        return cls(fields.shape("in"), fields.shape("out")[2])
 
     @property
     def out_shape(self) -> Shape:
@@ -120,7 +167,82 @@ class Classifier(msgspec.Struct, frozen=True, tag="classifier"):
         return (pool, Linear("linear", "pool", pool.out_shape, self.classes))
 
 
-Block: TypeAlias = ConvBlock | MBConv | Classifier
+class Pool(msgspec.Struct, frozen=True, tag="pool"):
+    """Global average pool on its own, as MobileNetV3 has it before its last convolution."""
+
+    in_shape: Shape
+
+    @property
+    def key(self) -> str:
+        return f"pool-in:{shape_text(self.in_shape)}-out:{shape_text(self.out_shape)}"
+
+    @classmethod
+    def from_fields(cls, fields: Fields) -> Pool:
+        return cls(fields.shape("in"))
+
+    @property
+    def out_shape(self) -> Shape:
+        return (1, 1, self.in_shape[2])
+
+    def ops(self) -> tuple[Op, ...]:
+        return (GlobalAveragePool("pool", INPUT, self.in_shape),)
+
+
+class LinearBlock(msgspec.Struct, frozen=True, tag="linear"):
+    """A linear layer on a 1 x 1 map."""
+
+    in_channels: int
+    classes: int
+
+    @property
+    def in_shape(self) -> Shape:
+        return (1, 1, self.in_channels)
+
+    @property
+    def key(self) -> str:
+        return f"linear-in:{shape_text(self.in_shape)}-out:{shape_text(self.out_shape)}"
+
+    @classmethod
+    def from_fields(cls, fields: Fields) -> LinearBlock:
+        return cls(fields.shape("in")[2], fields.shape("out")[2])
+
+    @property
+    def out_shape(self) -> Shape:
+        return (1, 1, self.classes)
+
+    def ops(self) -> tuple[Op, ...]:
+        return (Linear("linear", INPUT, self.in_shape, self.classes),)
+
+
+Block: TypeAlias = (
+    ConvBlock
+    | MBConv
+    | Classifier
+    | Pool
+    | LinearBlock
+    | FBNetBlock
+    | Cell
+    | EdgeConv
+    | EdgePool
+    | NodeAdd
+    | Reduction
+    | Tail
+)
+
+KINDS: dict[str, Callable[[Fields], Block]] = {
+    "conv": ConvBlock.from_fields,
+    "mbconv": MBConv.from_fields,
+    "classifier": Classifier.from_fields,
+    "pool": Pool.from_fields,
+    "linear": LinearBlock.from_fields,
+    "fbnet": FBNetBlock.from_fields,
+    "nb201cell": Cell.from_fields,
+    "nb201conv": EdgeConv.from_fields,
+    "nb201pool": EdgePool.from_fields,
+    "nb201add": NodeAdd.from_fields,
+    "nb201reduce": Reduction.from_fields,
+    "nb201tail": Tail.from_fields,
+}
 
 
 def macs(block: Block) -> int:
@@ -133,50 +255,13 @@ def parameters(block: Block) -> int:
     return sum(op.parameters for op in block.ops())
 
 
-_FIELD = re.compile(r"^(?P<name>[a-z]+):(?P<value>[a-z0-9-]+)$")
-_ACTIVATIONS: tuple[Activation, ...] = ("none", "relu", "relu6", "h-swish", "h-sigmoid")
-
-
 def block_from_key(key: str) -> Block:
     """The block that a canonical key describes. Raises DataError for anything else."""
-    kind, *parts = re.split(r"-(?=[a-z]+:)", key)
-    fields = {}
-    for part in parts:
-        match = _FIELD.match(part)
-        if match is None:
-            raise DataError(f"Block key {key!r} has the unreadable field {part!r}.")
-        fields[match["name"]] = match["value"]
+    kind, fields = split(key)
     try:
-        block = _build(kind, fields)
+        block = KINDS[kind](fields)
     except (KeyError, ValueError) as error:
         raise DataError(f"Block key {key!r} is not one hwbench writes.") from error
     if block.key != key:
         raise DataError(f"Block key {key!r} is not canonical; it would be {block.key!r}.")
     return block
-
-
-def _build(kind: str, fields: dict[str, str]) -> Block:
-    in_shape, out_shape = _shape(fields["in"]), _shape(fields["out"])
-    if kind == "classifier":
-        return Classifier(in_shape, out_shape[2])
-    if fields["pad"] not in ("symmetric", "same") or fields["act"] not in _ACTIVATIONS:
-        raise ValueError("padding or activation")
-    padding: Padding = "same" if fields["pad"] == "same" else "symmetric"
-    activation = next(known for known in _ACTIVATIONS if known == fields["act"])
-    kernel, stride = int(fields["kernel"]), int(fields["stride"])
-    if min(kernel, stride) < 1:
-        raise ValueError("kernel or stride")
-    if kind == "conv":
-        return ConvBlock(in_shape, out_shape[2], kernel, stride, padding, activation)
-    if kind == "mbconv":
-        return MBConv(
-            in_shape, out_shape[2], int(fields["mid"]), kernel, stride, fields["skip"] == "1", padding, activation
-        )  # fmt: skip
-    raise ValueError(kind)
-
-
-def _shape(text: str) -> Shape:
-    height, width, channels = (int(n) for n in text.split("x"))
-    if min(height, width, channels) < 1:
-        raise ValueError(text)
-    return (height, width, channels)

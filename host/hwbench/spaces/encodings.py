@@ -6,8 +6,8 @@ import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
 from hwbench.spaces.blocks import Block
-from hwbench.spaces.ops import Add, Conv, GlobalAveragePool, sources
-from hwbench.spaces.space import ChainSpace
+from hwbench.spaces.ops import Conv, Linear, sources
+from hwbench.spaces.space import Space
 
 PHYSICAL_FEATURES = (
     "gemm_macs",
@@ -21,7 +21,7 @@ PHYSICAL_FEATURES = (
 )
 
 
-def one_hot(space: ChainSpace, architectures: ArrayLike) -> NDArray[np.float64]:
+def one_hot(space: Space, architectures: ArrayLike) -> NDArray[np.float64]:
     """Shape (n, sum of choice counts): 1 where the position holds the choice."""
     archs = space.check(architectures)
     offsets = np.concatenate([[0], np.cumsum(space.choice_counts)[:-1]])
@@ -38,26 +38,17 @@ def block_features(block: Block, bytes_per_value: int = 4) -> NDArray[np.float64
         features["read_bytes"] += read * bytes_per_value
         features["written_bytes"] += float(np.prod(op.out_shape)) * bytes_per_value
         features["weight_bytes"] += op.parameters * bytes_per_value
-        if isinstance(op, Add | GlobalAveragePool):
-            features["other_ops"] += 1
-        elif isinstance(op, Conv) and op.groups == op.in_shape[2] and op.groups > 1:
+        if isinstance(op, Conv) and op.groups == op.in_shape[2] and op.groups > 1:
             features["depthwise_ops"] += 1
             features["depthwise_macs"] += op.macs
-        else:
+        elif isinstance(op, Conv | Linear):
             features["gemm_ops"] += 1
             features["gemm_macs"] += op.macs
+        else:
+            features["other_ops"] += 1
     return np.array([features[name] for name in PHYSICAL_FEATURES])
 
 
-def physical(space: ChainSpace, architectures: ArrayLike) -> NDArray[np.float64]:
+def physical(space: Space, architectures: ArrayLike) -> NDArray[np.float64]:
     """Sums of block features over each network; shape (n, len(PHYSICAL_FEATURES))."""
-    archs = space.check(architectures)
-    total = np.zeros((len(archs), len(PHYSICAL_FEATURES)))
-    for named in space.fixed_blocks:
-        total += block_features(named.block)
-    for column, position in enumerate(space.positions):
-        table = np.stack(
-            [np.zeros(len(PHYSICAL_FEATURES)) if block is None else block_features(block) for block in position.blocks]
-        )
-        total += table[archs[:, column]]
-    return total
+    return space.total(np.stack([block_features(block) for block in space.distinct_blocks]), architectures)

@@ -116,9 +116,123 @@ class Add(msgspec.Struct, frozen=True, tag=True):
         return 0
 
 
-Op: TypeAlias = Conv | Linear | GlobalAveragePool | Add
+class Activate(msgspec.Struct, frozen=True, tag=True):
+    """An activation that stands on its own: before a convolution, or one that engines do not fuse into it."""
+
+    name: str
+    source: str
+    in_shape: Shape
+    activation: Activation
+
+    @property
+    def out_shape(self) -> Shape:
+        return self.in_shape
+
+    @property
+    def macs(self) -> int:
+        return 0
+
+    @property
+    def parameters(self) -> int:
+        return 0
+
+
+class AveragePool(msgspec.Struct, frozen=True, tag=True):
+    """Mean over a kernel x kernel window; what lies outside the map does not count. Pads as TensorFlow's `same`."""
+
+    name: str
+    source: str
+    in_shape: Shape
+    kernel: int
+    stride: int = 1
+
+    @property
+    def out_shape(self) -> Shape:
+        height, width, channels = self.in_shape
+        return (-(-height // self.stride), -(-width // self.stride), channels)
+
+    @property
+    def macs(self) -> int:
+        return 0
+
+    @property
+    def parameters(self) -> int:
+        return 0
+
+
+class Scale(msgspec.Struct, frozen=True, tag=True):
+    """`source` (height, width, channels) times `other` (1, 1, channels): the excitation of squeeze-and-excite."""
+
+    name: str
+    source: str
+    other: str
+    in_shape: Shape
+
+    @property
+    def out_shape(self) -> Shape:
+        return self.in_shape
+
+    @property
+    def macs(self) -> int:
+        return 0
+
+    @property
+    def parameters(self) -> int:
+        return 0
+
+
+class ChannelShuffle(msgspec.Struct, frozen=True, tag=True):
+    """Channels seen as groups x rest, transposed to rest x groups (Zhang et al., ShuffleNet, 2018, section 3.1)."""
+
+    name: str
+    source: str
+    in_shape: Shape
+    groups: int
+
+    @property
+    def out_shape(self) -> Shape:
+        return self.in_shape
+
+    @property
+    def macs(self) -> int:
+        return 0
+
+    @property
+    def parameters(self) -> int:
+        return 0
+
+
+class Zeroize(msgspec.Struct, frozen=True, tag=True):
+    """Zeros of the input's shape."""
+
+    name: str
+    source: str
+    in_shape: Shape
+
+    @property
+    def out_shape(self) -> Shape:
+        return self.in_shape
+
+    @property
+    def macs(self) -> int:
+        return 0
+
+    @property
+    def parameters(self) -> int:
+        return 0
+
+
+Op: TypeAlias = Conv | Linear | GlobalAveragePool | Add | Activate | AveragePool | Scale | ChannelShuffle | Zeroize
 
 
 def sources(op: Op) -> tuple[str, ...]:
     """Names of the tensors that an op reads, in order."""
-    return (op.source, op.other) if isinstance(op, Add) else (op.source,)
+    return (op.source, op.other) if isinstance(op, Add | Scale) else (op.source,)
+
+
+def activated(conv: Conv, name: str) -> tuple[Op, ...]:
+    """A convolution and its activation: one op where engines fuse the two, else a second one called `name`."""
+    if conv.activation not in ("h-swish", "h-sigmoid"):
+        return (conv,)
+    plain = msgspec.structs.replace(conv, activation="none")
+    return (plain, Activate(name, conv.name, conv.out_shape, conv.activation))

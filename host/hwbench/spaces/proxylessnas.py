@@ -18,6 +18,7 @@ from hwbench.errors import UsageError
 from hwbench.spaces.blocks import Block, Classifier, ConvBlock, MBConv
 from hwbench.spaces.ops import Padding, Shape
 from hwbench.spaces.space import ChainSpace, NamedBlock, Position
+from hwbench.spaces.widths import make_divisible
 
 OPERATORS = ((3, 3), (3, 6), (5, 3), (5, 6), (7, 3), (7, 6))  # kernel, expansion
 ZERO = "zero"
@@ -117,17 +118,12 @@ def _block(position: Position) -> Block:
     return block
 
 
-def _make_divisible(value: float, divisor: int = 8) -> int:
-    rounded = max(divisor, int(value + divisor / 2) // divisor * divisor)
-    return rounded + divisor if rounded < 0.9 * value else rounded
-
-
 def _scaled(widths: tuple[int, ...], width: float) -> Parameters:
     return Parameters(
-        stem_width=_make_divisible(_STEM * width),
-        first_width=_make_divisible(_FIRST * width),
-        stage_widths=tuple(_make_divisible(w * width) for w in widths),
-        mix_width=_make_divisible(_MIX * width) if width > 1 else _MIX,
+        stem_width=make_divisible(_STEM * width),
+        first_width=make_divisible(_FIRST * width),
+        stage_widths=tuple(make_divisible(w * width) for w in widths),
+        mix_width=make_divisible(_MIX * width) if width > 1 else _MIX,
     )
 
 

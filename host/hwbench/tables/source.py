@@ -2,15 +2,16 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from typing import Protocol
 
 import msgspec
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
-from hwbench.errors import MissingRows
+from hwbench.errors import DataError, MissingRows
 from hwbench.measure.statistics import RUN_TO_RUN
-from hwbench.spaces.space import ChainSpace
+from hwbench.spaces.space import ChainSpace, Space
 from hwbench.tables.lookup import LookupTable
 
 _NORMAL_975 = 1.959964
@@ -66,28 +67,28 @@ class TableSource:
     launches and between runs moves all rows together and adds linearly; the additivity error comes on top, in squares.
     """
 
-    def __init__(self, table: LookupTable, space: ChainSpace) -> None:
+    def __init__(self, table: LookupTable, space: Space) -> None:
         self.table = table
         self.space = space
         self._rows = table.measurements()
 
+    def needed(self) -> tuple[str, ...]:
+        """Every key that the space asks for."""
+        return tuple(block.key for block in self.space.distinct_blocks)
+
+    def keys_of(self, architecture: ArrayLike) -> tuple[str, ...]:
+        """The key of each row that one architecture is a sum of."""
+        return tuple(named.block.key for named in self.space.terms(architecture))
+
     def missing(self, architectures: ArrayLike) -> tuple[str, ...]:
-        keys = {
-            named.block.key: None
-            for architecture in self.space.check(architectures)
-            for named in self.space.network(architecture)
-        }
+        keys = {key: None for architecture in self.space.check(architectures) for key in self.keys_of(architecture)}
         return tuple(key for key in keys if key not in self._rows)
 
     def predict(self, architectures: ArrayLike) -> Latencies:
         archs = self.space.check(architectures)
-        parts = np.array([self._parts(named.block.key) for named in self.space.fixed_blocks]).sum(axis=0)
-        totals = np.tile(parts, (len(archs), 1))
-        for column, position in enumerate(self.space.positions):
-            choices = np.array([(0.0,) * 5 if block is None else self._parts(block.key) for block in position.blocks])
-            totals += choices[archs[:, column]]
+        totals = self.space.total(np.array([self._parts(block.key) for block in self.space.distinct_blocks]), archs)
         if not np.isfinite(totals).all():
-            self._refuse(self.missing(archs))
+            refuse_missing(self.missing(archs), self.space)
         mean, below, above, shared_below, shared_above = totals.T
         extra = (self._additivity() or 0.0) * mean
         return Latencies(
@@ -96,12 +97,16 @@ class TableSource:
             mean + np.sqrt(above + shared_above**2 + extra**2),
         )
 
+    def offered_us(self) -> tuple[float, tuple[NDArray[np.float64], ...]]:
+        """The sum of the fixed blocks, and for each position the latency of each choice (NaN: missing)."""
+        return block_offers(self.space, {key: row.value_us for key, row in self._rows.items()})
+
     def explain(self, architecture: ArrayLike) -> Prediction:
         """One architecture with its terms. Raises MissingRows naming every missing key."""
         (arch,) = self.space.check(architecture)
         if lacking := self.missing(arch):
-            self._refuse(lacking)
-        network = self.space.network(arch)
+            refuse_missing(lacking, self.space)
+        network = self.space.terms(arch)
         rows = [self._rows[named.block.key] for named in network]
         total = self.predict(arch)
         _, below, above, shared_below, shared_above = np.array([self._parts(named.block.key) for named in network]).sum(
@@ -143,12 +148,27 @@ class TableSource:
         found = self.table.additivity
         return None if found is None else _NORMAL_975 * float(np.hypot(found.bias, found.spread))
 
-    def _refuse(self, keys: tuple[str, ...]) -> None:
-        named = ", ".join(keys[:_MOST_NAMED]) + (
-            f" and {len(keys) - _MOST_NAMED} more" if len(keys) > _MOST_NAMED else ""
-        )
-        raise MissingRows(
-            f"The table lacks {len(keys)} block{'s' if len(keys) != 1 else ''} of {self.space.name}: {named}.",
-            keys,
-            hint="Profile that space, or choose an architecture the table covers.",
-        )
+
+def refuse_missing(keys: tuple[str, ...], space: Space) -> None:
+    """Raises MissingRows naming the first of the keys."""
+    named = ", ".join(keys[:_MOST_NAMED]) + (f" and {len(keys) - _MOST_NAMED} more" if len(keys) > _MOST_NAMED else "")
+    raise MissingRows(
+        f"The table lacks {len(keys)} block{'s' if len(keys) != 1 else ''} of {space.name}: {named}.",
+        keys,
+        hint="Profile that space, or choose an architecture the table covers.",
+    )
+
+
+def block_offers(space: Space, values: Mapping[str, float]) -> tuple[float, tuple[NDArray[np.float64], ...]]:
+    """The sum of the fixed blocks, and per position the value of each choice (NaN: missing).
+
+    Raises DataError for a space that is no chain.
+    """
+    if not isinstance(space, ChainSpace):
+        raise DataError(f"{space.name} is not a chain of independent positions.")
+    fixed = sum(values.get(named.block.key, np.nan) for named in space.fixed_blocks)
+    offered = tuple(
+        np.array([0.0 if block is None else values.get(block.key, np.nan) for block in position.blocks])
+        for position in space.positions
+    )
+    return float(fixed), offered

@@ -17,7 +17,7 @@ from hwbench.models.formats import FORMATS, Authored, ModelJob, Precision
 from hwbench.models.weights import random_weights
 from hwbench.records import DeviceRecord
 from hwbench.spaces.blocks import Block
-from hwbench.spaces.space import ChainSpace, NamedBlock
+from hwbench.spaces.space import NamedBlock, Space
 from hwbench.workflows.settings import MeasureOptions
 
 _WEIGHT_SEED = 0
@@ -35,7 +35,7 @@ class RowModel(msgspec.Struct, frozen=True):
     anchor: bool = False
 
 
-def block_models(space: ChainSpace) -> list[RowModel]:
+def block_models(space: Space) -> list[RowModel]:
     """A model per distinct block of the space, its key as id."""
     return [
         RowModel(block.key, f"block-{number:04d}", _alone(block)) for number, block in enumerate(space.distinct_blocks)
@@ -46,7 +46,7 @@ def anchor_models() -> list[RowModel]:
     return [RowModel(name, name, _alone(block), anchor=True) for name, block in ANCHORS.items()]
 
 
-def network_models(space: ChainSpace, architectures: Iterable[Sequence[int]]) -> list[RowModel]:
+def network_models(space: Space, architectures: Iterable[Sequence[int]]) -> list[RowModel]:
     """A model per architecture, `network-0`, `network-1`, ... as ids."""
     return [
         RowModel(f"network-{number}", f"network-{number:04d}", space.network(architecture))
@@ -99,7 +99,7 @@ def _write(model: RowModel, authored: Authored, folder: Path, suffix: str) -> Mo
     return ModelRow(model.id, f"models/{path.name}", sha256(data), memory, model.anchor, authored.delegated_share)
 
 
-def flush_bytes(space: ChainSpace, precision: Precision, record: DeviceRecord) -> int:
+def flush_bytes(space: Space, precision: Precision, record: DeviceRecord) -> int:
     """How much to read between two invokes of a block, so that its weights are as cold as in a network.
 
     Between two uses of a block's weights a network touches all its other weights and its activations: that many
