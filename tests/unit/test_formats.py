@@ -18,13 +18,16 @@ from hypothesis import strategies as st
 
 from hwbench import spaces
 from hwbench.errors import CorruptFile, DataError, MissingRows, UsageError
-from hwbench.spaces import MBConv, NamedBlock, block_from_key
+from hwbench.spaces import MBConv, NamedBlock, block_from_key, proxylessnas
+from hwbench.spaces.blocks import macs
 from hwbench.tables import formats, imported, lookup, matrix, opening
-from hwbench.tables.formats import legacy_keys, ofa_tables, pickles, plain_csv, proxylessnas_yaml
+from hwbench.tables.formats import legacy_keys, net_config, ofa_tables, pickles, plain_csv, proxylessnas_yaml
 from hwbench.tables.formats.document import Document, Options, moved, number
 from hwbench.tables.formats.published import PUBLISHED
 from hwbench.tables.imported import ImportedSource, ImportedTable
 from hwbench.tables.matrix import ColumnSource, LatencyMatrix
+from hwbench.tables.packed import PackedTable
+from hwbench.tables.source import TableSource
 from tests.table_files import block_table, small_matrix, torch_archive, write_own, write_samples
 from tests.unit.test_tables import make_table
 
@@ -116,6 +119,9 @@ def test_known_files_bring_their_licence(published: Path) -> None:
     table = read_table(published / PUBLISHED["59e0d2d1aea3a09b3e6d6fa9f3a0adb567b416e92cb093c769f557bea23b98f5"].local)
     assert table.record.licence == "Apache-2.0"
     assert "dstamoulis/single-path-nas" in (table.record.source or "")
+    hat_file = "luts/mit-han-lab_HAT/latency_dataset/wmt14ende_cpu_xeon_all.csv"
+    for path in ("oneproxy/latency.csv", "help/data/fbnet", hat_file):
+        assert {record.licence for record in read_matrix(published / path).records} == {"MIT"}
 
 
 @pytest.mark.parametrize("name", ["proxylessnas", "proxylessnas-w0.5-r28-c10-i1-t1", "proxylessnas-mobile-r160-c10"])
@@ -259,6 +265,10 @@ def test_every_format_is_detected(tmp_path: Path) -> None:
         formats.read(tmp_path / "t.json", format_name="tsv")
     with pytest.raises(DataError, match="cannot be read"):
         formats.read(tmp_path / "absent.csv")
+    with pytest.raises(DataError, match="neither a file nor a folder"):
+        formats.read(Path("/dev/zero"))
+    with pytest.raises(DataError, match="a file of hwbench already"):
+        formats.read(write_own(tmp_path)["import"])
 
 
 def test_yaml_with_anchors_or_tags_is_no_bomb(tmp_path: Path) -> None:
@@ -351,6 +361,8 @@ def test_own_files_are_told_apart(tmp_path: Path) -> None:
     assert opening.load(paths["matrix"]) == matrix.load(paths["matrix"])
     lookup.save(make_table(), tmp_path / "t.json")
     assert opening.load_table(tmp_path / "t.json") == lookup.load(tmp_path / "t.json")
+    with pytest.raises(CorruptFile, match="not a hwbench table but a hwbench import"):
+        lookup.load(paths["import"])
     with pytest.raises(DataError, match="matrix of whole architectures"):
         opening.load_table(paths["matrix"])
     with pytest.raises(DataError, match="not a file of hwbench"):
@@ -460,3 +472,57 @@ def test_json_numbers_are_read_exactly(tmp_path: Path) -> None:
     text = json.dumps({key: {"mean": 0.1, "std": 0.2, "count": 7}, "expanded_conv-input:-se:": {}})
     (row,) = read_table(write(tmp_path / "t.json", text)).rows
     assert (row.value, row.spread, row.count) == (100.0, 200.0, 7)
+
+
+@pytest.mark.parametrize("name", ["proxylessnas", "ofa", "fbnet", "proxylessnas-v8.8.8.16.32-r16-c4-d1.2-s2.2"])
+def test_packed_sums_equal_predictions(name: str) -> None:
+    space = spaces.get(name)
+    archs = space.sample(300_000 if name == "proxylessnas" else 1000, 3)
+    columns = np.ascontiguousarray(archs.T)
+    for source in (ImportedSource(block_table(space.name), space), TableSource(make_table(space=space), space)):
+        assert PackedTable(source).mean_us(columns) == pytest.approx(source.predict(archs).mean_us, rel=1e-12)
+
+
+def test_packed_sums_refuse_what_they_cannot_know(tmp_path: Path) -> None:
+    space = spaces.get("proxylessnas")
+    table = block_table(space.name)
+    lacking = ImportedSource(msgspec.structs.replace(table, rows=table.rows[:-5]), space)
+    columns = np.ascontiguousarray(space.sample(50, 0).T)
+    with pytest.raises(MissingRows):
+        PackedTable(lacking).mean_us(columns)
+    with pytest.raises(DataError, match="uint8 of shape"):
+        PackedTable(ImportedSource(table, space)).mean_us(columns.T)
+    cells = spaces.get("nasbench201")
+    with pytest.raises(DataError, match=r"nasbench201.*is not"):
+        PackedTable(ImportedSource(block_table(cells.name), cells))
+    linear = ImportedSource(read_table(write_samples(tmp_path)["tunas-linear"]), space)
+    assert PackedTable(linear).mean_us(columns) == pytest.approx(linear.predict(columns.T).mean_us)
+
+
+def test_published_networks_are_in_the_space_with_their_macs(published: Path) -> None:
+    """34 Once-for-all networks; three of them carry their multiply-accumulates, in millions, in their names."""
+    found = 0
+    for folder in sorted((published / "luts/han-cai_files/ofa/ofa_specialized").iterdir()):
+        if json.loads((folder / "net.config").read_text())["name"] != "MobileNetV3":
+            continue
+        found += 1
+        resolution = json.loads((folder / "run.config").read_text())["image_size"]
+        network = net_config.read(Document.open(folder / "net.config"), resolution)
+        keys = {named.block.key for named in network}
+        known = [spaces.get(f"ofa-w{width}-r{resolution}-c1000").rows_by_key.keys() for width in (1.0, 1.2)]
+        assert any(keys <= rows for rows in known), folder.name
+        if folder.name.startswith("flops-"):
+            assert int(sum(macs(named.block) for named in network) / 1e6) == int(folder.name[6:9])
+    assert found == 34
+
+
+def test_the_released_network_is_the_one_in_the_space(published: Path) -> None:
+    config = published / "luts/mit-han-lab_proxylessnas/proxylessnas/proxyless_mobile.config"
+    space = proxylessnas.released_mobile()
+    ours = space.network(space.parse(proxylessnas.released_mobile_operators()))
+    theirs = net_config.read(Document.open(config))
+    assert [named.block.key for named in theirs] == [named.block.key for named in ours]
+    with pytest.raises(DataError, match="not a network configuration"):
+        net_config.read(
+            Document.open(published / "luts/dstamoulis_single-path-nas/nas-search/pixel1_runtime_model.json")
+        )

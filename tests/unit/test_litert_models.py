@@ -83,13 +83,14 @@ def test_fp32_blocks_equal_the_reference(block: Block, resolver: OpResolverType)
     assert_close(run(write_model(network, weights).data, image, resolver), forward(network, weights, image), 1e-4)
 
 
+@pytest.mark.parametrize("resolver", [OpResolverType.AUTO, OpResolverType.BUILTIN_WITHOUT_DEFAULT_DELEGATES])
 @pytest.mark.parametrize("block", BLOCKS, ids=lambda block: block.key)
-def test_int8_blocks_stay_within_quantisation_error(block: Block) -> None:
+def test_int8_blocks_stay_within_quantisation_error(block: Block, resolver: OpResolverType) -> None:
     network = [NamedBlock("block", block)]
     weights = random_weights(network, seed=1)
     images = seeded_inputs(block.in_shape, 4, seed=2)
     ranges = activation_ranges(network, weights, images)
-    found = run(write_model(network, weights, "int8", ranges).data, images[0])
+    found = run(write_model(network, weights, "int8", ranges).data, images[0], resolver)
     expected = forward(network, weights, images[0])
     # Each of the block's tensors is rounded to 1/255 of its range; errors of independent roundings add in squares.
     assert np.sqrt(np.mean((found.reshape(-1) - expected.reshape(-1)) ** 2)) <= 0.03 * np.abs(expected).max()
@@ -132,6 +133,52 @@ def test_whole_networks_equal_the_reference(name: str) -> None:
         ranges = activation_ranges(network, weights, images)
         found = run(write_model(network, weights, "int8", ranges).data, images[0])
         assert np.corrcoef(found, expected.reshape(-1))[0, 1] > 0.9
+
+
+@settings(max_examples=25, deadline=None)
+@given(st.integers(3, 12), st.integers(1, 3), st.integers(1, 3), st.sampled_from([3, 5]), st.integers(1, 2),
+       st.sampled_from([1, 2, 4]), st.integers(0, 99))  # fmt: skip
+def test_any_fbnet_block_equals_the_reference(
+    size: int, inner: int, outer: int, kernel: int, stride: int, groups: int, seed: int
+) -> None:
+    skip = stride == 1 and inner == outer
+    block = FBNetBlock((size, size, 4 * inner), 4 * outer, 12 * inner, kernel, stride, groups, skip)
+    _equals_the_reference(block, seed)
+
+
+@settings(max_examples=25, deadline=None)
+@given(st.integers(3, 12), st.integers(1, 4), st.integers(1, 20), st.sampled_from([3, 5, 7]), st.integers(1, 2),
+       st.sampled_from(["relu", "relu6", "h-swish"]), st.integers(0, 99))  # fmt: skip
+def test_any_squeeze_and_excite_equals_the_reference(
+    size: int, outer: int, squeeze: int, kernel: int, stride: int, activation: str, seed: int
+) -> None:
+    block = MBConv((size, size, 8), 4 * outer, 24, kernel, stride, activation=activation, squeeze=squeeze)  # type: ignore[arg-type]
+    _equals_the_reference(block, seed)
+
+
+@settings(max_examples=25, deadline=None)
+@given(st.tuples(*[st.integers(0, 4)] * 6), st.integers(3, 9), st.integers(0, 99))
+def test_any_cell_equals_the_reference(choices: tuple[int, ...], size: int, seed: int) -> None:
+    block = Cell((size, size, 8), choices)
+    if block.ops():
+        _equals_the_reference(block, seed)
+
+
+def test_a_cell_of_skips_is_left_out_of_the_network() -> None:
+    with pytest.raises(ModelError, match="every block is the identity"):
+        write_model([NamedBlock("cell", Cell((4, 4, 8), (0, 0, 0, 1, 0, 0)))], {})
+    network = spaces.get("nasbench201-w8-n2-r8-c4").network([0, 0, 0, 1, 0, 0])
+    assert [named.name for named in network] == ["stem", "reduce1", "reduce2", "tail"]
+    weights = random_weights(network, 0)
+    (image,) = seeded_inputs((8, 8, 3), 1, 0)
+    assert_close(run(write_model(network, weights).data, image), forward(network, weights, image), 1e-4)
+
+
+def _equals_the_reference(block: Block, seed: int) -> None:
+    network = [NamedBlock("block", block)]
+    weights = random_weights(network, seed)
+    (image,) = seeded_inputs(block.in_shape, 1, seed)
+    assert_close(run(write_model(network, weights).data, image), forward(network, weights, image), 1e-4)
 
 
 @pytest.mark.parametrize("choices", [(0,) * 6, (3, 0, 0, 0, 0, 3)])

@@ -254,6 +254,12 @@ def test_the_published_once_for_all_networks() -> None:
     assert ((drawn[:, :, 3] == 9) | (drawn[:, :, 2] < 9)).all()
 
 
+def test_one_space_has_one_name() -> None:
+    assert spaces.get("ofa-w1.20-r224-c1000").name == "ofa-w1.2-r224-c1000"
+    assert spaces.get("ofa-w1.00-r224.96-c10").name == "ofa-w1.0-r224.96-c10"
+    assert spaces.get("fbnet-cifar-r32-c100-w1.0").name == "fbnet-cifar-r32-c100"
+
+
 def test_once_for_all_settings_become_choices() -> None:
     arch = ofa.architecture([3] * 20, [6] * 20, [2, 2, 3, 4, 2])
     assert ofa.build().describe(arch)[:8] == ("k3e6", "k3e6", "zero", "zero") * 2
@@ -306,6 +312,13 @@ def test_nas_bench_strings_and_numbers_agree() -> None:
         assert space.read(nasbench201.describe(arch)).tolist() == [arch.tolist()]
     with pytest.raises(DataError, match="is not an architecture"):
         nasbench201.parse("|conv~0|+|none~0|none~1|+|none~0|none~1|none~2|")
+
+
+def test_what_is_left_of_cells_without_their_dead_edges() -> None:
+    order = nasbench201.in_index_order()
+    left = np.vstack([nasbench201.living(arch) for arch in order])
+    assert len(np.unique(left, axis=0)) == 9445
+    assert (left != order).any(axis=1).sum() == 15625 - 9445
 
 
 def test_the_index_order_is_the_published_one(published: Path) -> None:

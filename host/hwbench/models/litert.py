@@ -83,6 +83,8 @@ def write_model(
             tensors[op.name] = current
             names.append(f"{named.name}.{op.name}")
             outputs.append(current)
+    if not outputs:
+        raise ModelError("There is nothing to run: every block is the identity.")
     if not every_output:
         names, outputs = names[-1:], outputs[-1:]
     return ModelFile(lowering.writer.finish([model_input], outputs), tuple(names))

@@ -78,7 +78,10 @@ class CellSpace(Space, frozen=True, dict=True):
         choices = tuple(int(choice) for choice in arch)
         chain = [self.stem]
         for stage, shape in enumerate(self.shapes, start=1):
-            chain += [NamedBlock(f"stage{stage}.{cell}", Cell(shape, choices)) for cell in range(self.cells)]
+            block = Cell(shape, choices)
+            # A cell whose only living edges are skips is the identity.
+            if block.ops():
+                chain += [NamedBlock(f"stage{stage}.{cell}", block) for cell in range(self.cells)]
             chain += self.reductions[stage - 1 : stage]
         return (*chain, self.tail)
 

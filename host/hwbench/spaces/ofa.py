@@ -13,7 +13,6 @@ import math
 import re
 from collections.abc import Sequence
 
-import msgspec
 import numpy as np
 
 from hwbench.errors import DataError, UsageError
@@ -77,7 +76,7 @@ def build(width: float = 1.2, resolution: int = 224, classes: int = 1000) -> Ofa
     final = ConvBlock(shape, final_width, 1, activation="h-swish")
     mix = ConvBlock((1, 1, final_width), mix_width, 1, activation="h-swish")
     return OfaChain(
-        f"ofa-w{width}-r{resolution}-c{classes}",
+        name_of(width, (resolution,), classes),
         (NamedBlock("stem", stem), NamedBlock("first", first)),
         tuple(positions),
         (
@@ -133,6 +132,4 @@ def from_name(name: str) -> Space:
     if min(resolutions) < 1 or classes < 1 or width <= 0 or len(set(resolutions)) != len(resolutions):
         raise UsageError(f"Width, resolutions and classes of space {name!r} must be positive, and no resolution twice.")
     chains = tuple(build(width, resolution, classes) for resolution in resolutions)
-    if len(chains) == 1:
-        return msgspec.structs.replace(chains[0], name=name)
-    return ResolutionSpace(name, resolutions, chains)
+    return chains[0] if len(chains) == 1 else ResolutionSpace(name_of(width, resolutions, classes), resolutions, chains)

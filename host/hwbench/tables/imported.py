@@ -19,7 +19,7 @@ from hwbench import files
 from hwbench.errors import CorruptFile, DataError
 from hwbench.files import Upgrade
 from hwbench.spaces.space import ChainSpace, NamedBlock, Space
-from hwbench.tables.source import Latencies, Prediction, Term, refuse_missing
+from hwbench.tables.source import Latencies, Prediction, Term, block_offers, refuse_missing
 
 KIND = "import"
 VERSION = 1
@@ -140,6 +140,18 @@ class ImportedSource:
         mean = totals[:, 0] + self.table.offset
         half = _NORMAL_975 * np.sqrt(totals[:, 1])
         return Latencies(mean, np.maximum(mean - half, 0.0), mean + half)
+
+    def offered_us(self) -> tuple[float, tuple[NDArray[np.float64], ...]]:
+        """The sum of what is fixed, and for each position the latency of each choice (NaN: missing)."""
+        values = {key: row.value for key, row in self._rows.items()}
+        if self.table.kind == "block":
+            fixed, offered = block_offers(self.space, values)
+            return fixed + self.table.offset, offered
+        fixed = sum((values.get(named.name, math.nan) for named in self._fixed()), self.table.offset)
+        return fixed, tuple(
+            np.array([values.get(f"{choice.name}/{label}", math.nan) for label in choice.labels])
+            for choice in self.space.choices
+        )
 
     def explain(self, architecture: ArrayLike) -> Prediction:
         """One architecture with its terms. Raises MissingRows naming every missing key."""

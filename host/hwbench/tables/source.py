@@ -2,15 +2,16 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from typing import Protocol
 
 import msgspec
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
-from hwbench.errors import MissingRows
+from hwbench.errors import DataError, MissingRows
 from hwbench.measure.statistics import RUN_TO_RUN
-from hwbench.spaces.space import Space
+from hwbench.spaces.space import ChainSpace, Space
 from hwbench.tables.lookup import LookupTable
 
 _NORMAL_975 = 1.959964
@@ -96,6 +97,10 @@ class TableSource:
             mean + np.sqrt(above + shared_above**2 + extra**2),
         )
 
+    def offered_us(self) -> tuple[float, tuple[NDArray[np.float64], ...]]:
+        """The sum of the fixed blocks, and for each position the latency of each choice (NaN: missing)."""
+        return block_offers(self.space, {key: row.value_us for key, row in self._rows.items()})
+
     def explain(self, architecture: ArrayLike) -> Prediction:
         """One architecture with its terms. Raises MissingRows naming every missing key."""
         (arch,) = self.space.check(architecture)
@@ -152,3 +157,18 @@ def refuse_missing(keys: tuple[str, ...], space: Space) -> None:
         keys,
         hint="Profile that space, or choose an architecture the table covers.",
     )
+
+
+def block_offers(space: Space, values: Mapping[str, float]) -> tuple[float, tuple[NDArray[np.float64], ...]]:
+    """The sum of the fixed blocks, and per position the value of each choice (NaN: missing).
+
+    Raises DataError for a space that is no chain.
+    """
+    if not isinstance(space, ChainSpace):
+        raise DataError(f"{space.name} is not a chain of independent positions.")
+    fixed = sum(values.get(named.block.key, np.nan) for named in space.fixed_blocks)
+    offered = tuple(
+        np.array([0.0 if block is None else values.get(block.key, np.nan) for block in position.blocks])
+        for position in space.positions
+    )
+    return float(fixed), offered

@@ -83,6 +83,8 @@ def detect(document: Document) -> Format:
     for known in FORMATS:
         if known.recognises(document):
             return known
+    if document.data.startswith(b'{"schema": "hwbench.'):
+        raise DataError(f"{document.path} is a file of hwbench already.", hint="Use it as it is.")
     raise DataError(
         f"{document.path} is of no table format that hwbench knows.",
         hint="Name one with --format, or turn it into csv: key,target,latency_ms.",

@@ -7,7 +7,7 @@ import math
 from hwbench.errors import DataError
 from hwbench.files import sha256
 from hwbench.tables.formats.document import Document, Options, number
-from hwbench.tables.formats.published import PUBLISHED
+from hwbench.tables.formats.published_matrices import known
 from hwbench.tables.imported import ImportedRow, ImportedTable, ImportRecord, Metric, Refused, RowKind
 
 _MOST_KEPT = 1000
@@ -70,15 +70,15 @@ class Collector:
 
     def record(self, format_name: str, unit: str, metric: Metric, options: Options) -> ImportRecord:
         digest = sha256(self.document.data)
-        known = PUBLISHED.get(digest)
+        origin = known(digest)
         return ImportRecord(
             format=format_name,
             file=self.document.name,
             sha256=digest,
             unit=unit,
             metric=metric,
-            licence=options.licence or (known.licence if known else None),
-            source=options.source or (f"{known.repository}: {known.path}" if known else None),
+            licence=options.licence or (origin.licence if origin else None),
+            source=options.source or (f"{origin.repository}: {origin.path}" if origin else None),
             rows_read=self.read,
             refused_count=self.refused_count,
             refused=tuple(self._refused),

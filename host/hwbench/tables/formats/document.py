@@ -48,6 +48,8 @@ class Document:
             size = path.stat().st_size
         except OSError as error:
             raise DataError(f"{path} cannot be read: {error.strerror}.") from error
+        if not path.is_file():
+            raise DataError(f"{path} is neither a file nor a folder.")
         if size > LARGEST:
             raise DataError(f"{path} has {size} bytes; files of up to {LARGEST} are imported.")
         return cls(path, files.read(path))
