@@ -9,6 +9,7 @@ import typer
 
 from hwbench import __version__
 from hwbench.cli import table
+from hwbench.cli.compare import compare
 from hwbench.cli.devices import devices
 from hwbench.cli.doctor import doctor
 from hwbench.cli.output import print_json, resume_command, say
@@ -32,6 +33,7 @@ app.command()(doctor)
 app.command()(devices)
 app.command()(profile)
 app.add_typer(table.app, name="table")
+app.command()(compare)
 app.command()(report)
 app.command()(reproduce)
 

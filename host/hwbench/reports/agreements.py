@@ -10,8 +10,10 @@ from rich.table import Table
 from rich.text import Text
 
 from hwbench.reports.imports import reproduction_view
+from hwbench.reports.units import latency
 from hwbench.tables.flaws import Flaw
 from hwbench.transfer.agreement import MONOTONE, Agreement
+from hwbench.workflows.compare import Comparison, Pair
 from hwbench.workflows.reproduce_oneproxy import OneProxy
 
 
@@ -30,6 +32,35 @@ def oneproxy_view(found: OneProxy) -> RenderableType:
         rows.add_row(f"{row.proxy} for {row.target}", f"{row.raw:.3f}", *figures)
     parts: list[RenderableType] = [heat_map(found.agreements), flaws_view(found.flaws), rows]
     return Group(*parts, *([reproduction_view(found)] if found.checks else []))
+
+
+def comparison_view(found: Comparison) -> RenderableType:
+    """Heat map, a line per pair with interval and verdict, what breaks the order, clusters, ceilings."""
+    table = Table(box=None, title=f"{found.architectures} architectures of {found.space}", title_justify="left")
+    for column in ("pair", "Spearman", "95 % interval", "Kendall", "fastest tenth", "monotone"):
+        table.add_column(column, justify="left" if column in ("pair", "monotone") else "right")
+    for pair in found.pairs:
+        one = pair.agreement
+        table.add_row(
+            f"{one.a} / {one.b}", f"{one.spearman:.3f}", f"{one.lower:.3f} .. {one.upper:.3f}", f"{pair.kendall:.3f}",
+            f"{pair.top_overlap:.0%}", verdict(pair),
+        )  # fmt: skip
+    lines = [f"cluster: {', '.join(own)}" for own in found.clusters if len(own) > 1]
+    lines += [f"noise ceiling of {name}: {value:.3f}" for name, value in found.ceilings.items() if value is not None]
+    for pair in found.pairs:
+        if pair.verdict.answer != "yes" and pair.breakers:
+            lines.append(f"between {pair.agreement.a} and {pair.agreement.b} the order is broken by")
+            lines += [f"  {one.key}: {latency(one.a_us)} and {latency(one.b_us)}" for one in pair.breakers]
+    parts = [heat_map([pair.agreement for pair in found.pairs]), table, Text("\n".join(lines)), flaws_view(found.flaws)]
+    return Group(*parts)
+
+
+def verdict(pair: Pair) -> str:
+    """The answer in words, with how many more architectures settle it."""
+    found = pair.verdict
+    if found.answer != "too few":
+        return found.answer
+    return "cannot be told" if found.more is None else f"too few to tell: about {found.more} more"
 
 
 def heat_map(agreements: Sequence[Agreement]) -> RenderableType:
