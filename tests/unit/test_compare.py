@@ -11,12 +11,14 @@ import pytest
 
 from hwbench.errors import DataError, Incomparable, UsageError
 from hwbench.spaces import nasbench201
-from hwbench.tables import imported, matrix
+from hwbench.tables import imported, lookup, matrix
 from hwbench.tables.imported import ImportedTable
+from hwbench.tables.lookup import Row
 from hwbench.tables.matrix import Column, LatencyMatrix
 from hwbench.workflows.compare import compare
 from tests.conftest import Hwbench
 from tests.table_files import block_table
+from tests.unit.test_tables import SPACE, make_table, measurement
 
 SMALL = "proxylessnas-w0.25-r32-c10"
 
@@ -86,6 +88,39 @@ def test_what_cannot_be_compared_is_refused(tmp_path: Path, tables: list[Path]) 
     energy = write(tmp_path / "mj.json", msgspec.structs.replace(block_table(SMALL), metric="energy_mj"))
     with pytest.raises(DataError, match="holds energy_mj, not latencies"):
         compare([tables[0], energy])
+
+
+def measured(path: Path, half_width: float, flags: tuple[str, ...] = (), seed: int = 0) -> Path:
+    """A measured table of random values whose rows are known to `half_width`."""
+    table = make_table(seed)
+    values = {key: measurement(found.value_us, half_width) for key, found in table.measurements().items()}
+    rows = tuple(Row(key, msgspec.structs.replace(found, flags=flags)) for key, found in values.items())
+    lookup.save(msgspec.structs.replace(table, rows=rows), path)
+    return path
+
+
+def test_noise_of_measured_rows_bounds_what_can_be_reached(tmp_path: Path) -> None:
+    quiet = [measured(tmp_path / f"quiet{n}.json", 0.03) for n in range(2)]
+    found = compare(quiet, networks=200)
+    assert found.targets == ("quiet0", "quiet1")
+    assert found.space == SPACE.name
+    (pair,) = found.pairs
+    assert pair.verdict.answer == "yes"
+    assert pair.agreement.noise_known
+    ceiling = found.ceilings["quiet0"]
+    assert ceiling is not None
+    noisy = compare([measured(tmp_path / f"noisy{n}.json", 0.6) for n in range(2)], networks=200)
+    worse = noisy.ceilings["noisy0"]
+    assert worse is not None
+    assert worse < ceiling < 1
+    assert pair.agreement.z_noise > 0
+    assert noisy.pairs[0].agreement.attenuation < pair.agreement.attenuation <= 1
+
+
+def test_emulated_results_are_refused(tmp_path: Path) -> None:
+    paths = [measured(tmp_path / "real.json", 0.03), measured(tmp_path / "virtual.json", 0.03, ("emulated",))]
+    with pytest.raises(Incomparable, match=r"virtual\.json was measured on an emulated device"):
+        compare(paths)
 
 
 def test_the_command_prints_one_document_and_exits_by_its_answer(hwbench: Hwbench, tables: list[Path]) -> None:

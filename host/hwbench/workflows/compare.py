@@ -12,6 +12,8 @@ from numpy.typing import NDArray
 
 from hwbench import spaces
 from hwbench.errors import DataError, Incomparable, UsageError
+from hwbench.measure.statistics import RUN_TO_RUN
+from hwbench.records import Measurement
 from hwbench.spaces.space import Space
 from hwbench.tables import flaws, opening
 from hwbench.tables import matrix as matrices
@@ -163,8 +165,7 @@ def _of_table(target: str, table: AnyTable, space: Space, archs: NDArray[np.uint
     known = table.measurements()
     rows = [known.get(block.key) for block in space.distinct_blocks]
     values = np.array([np.nan if row is None else row.value_us for row in rows])
-    # An interval covers the difference of two runs, so one run's deviation is smaller by the root of two.
-    deviations = np.array([0.0 if row is None else row.half_width / _NORMAL_975 / np.sqrt(2) for row in rows])
+    deviations = np.array([0.0 if row is None else _own_deviation(row, table.spread) for row in rows])
     additivity = 0.0 if table.additivity is None else table.additivity.spread
 
     def redraw(rng: np.random.Generator, draws: int) -> Floats:
@@ -176,6 +177,14 @@ def _of_table(target: str, table: AnyTable, space: Space, archs: NDArray[np.uint
     drawn: Redraw = redraw
     noise = np.std(np.log(drawn(np.random.default_rng(0), 50)), axis=0)
     return Observed(target, sums, noise, drawn, shared=True)
+
+
+def _own_deviation(row: Measurement, spread: float) -> float:
+    """Relative standard deviation from run to run that a row does not share with the others, which changes no order."""
+    # An interval covers the difference of two runs, so one run's deviation is smaller by the root of two.
+    whole = row.half_width / _NORMAL_975 / np.sqrt(2)
+    shared = np.hypot(spread / np.sqrt(row.launches), RUN_TO_RUN)
+    return float(np.sqrt(max(whole**2 - shared**2, 0.0)))
 
 
 def _breakers(a: AnyTable, b: AnyTable, space: Space, archs: NDArray[np.uint8]) -> tuple[Breaker, ...]:
