@@ -5,7 +5,8 @@
 X is the one-hot encoding, w the proxy's weights, y what was measured on the target. One-hot columns of a position sum
 to one, so X lacks rank: of the weights that fit the proxy best, w are those with the mean 0 in each position. y and
 the proxy's predictions are standardised. The penalty l2 is the squared norm, whose path over lambda has the same
-solutions as the norm's.
+solutions as the norm's. Unlike there, b is relative to w averaged in squares with its typical size: what costs the
+proxy nearly nothing may cost the target something.
 """
 
 from __future__ import annotations
@@ -130,8 +131,14 @@ def _check(weights: Floats, encoded: Floats, measured_us: Floats) -> None:
 
 def _problem(scaled: Floats, encoded: Floats, y: Floats) -> _Problem:
     basis = np.linalg.qr(np.column_stack([encoded @ scaled, np.ones(len(y))]))[0]
-    corrections = encoded * scaled
+    corrections = encoded * _reach(scaled)
     return _Problem(basis, corrections - basis @ (basis.T @ corrections), y - basis @ (basis.T @ y))
+
+
+def _reach(scaled: Floats) -> Floats:
+    """What a correction of 1 is worth for each weight, shape (p,)."""
+    found: Floats = np.sqrt((scaled**2 + np.mean(scaled**2)) / 2)
+    return found
 
 
 def _leave_one_out(problem: _Problem, penalty_weight: float, penalty: Penalty) -> Floats:
@@ -167,12 +174,12 @@ def _solution(
         b = np.asarray(np.linalg.solve(gram, problem.corrections.T @ problem.rest), float)
     else:
         b = _lasso(problem, penalty_weight)
-    left = y - (encoded * scaled) @ b
+    left = y - (encoded * _reach(scaled)) @ b
     u = encoded @ scaled
     a = float(np.cov(u, left, bias=True)[0, 1] / u.var())
     if np.isinf(penalty_weight):
         a = max(a, 1e-6)
-    return scaled * (a + b), float(np.mean(left - a * u))
+    return scaled * a + _reach(scaled) * b, float(np.mean(left - a * u))
 
 
 def _lasso(problem: _Problem, penalty_weight: float) -> Floats:
