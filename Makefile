@@ -36,8 +36,10 @@ $(VENV)/.installed-dev: pyproject.toml requirements-dev.sh | $(VENV)/bin/python
 	$(BIN)/python -m pip install --quiet --disable-pip-version-check -e '.[dev]'
 	touch $@ $(VENV)/.installed
 
+# The wheel carries the native runner of every target; the engines come from their own packages.
 wheel: install-dev
+	$(BIN)/python -m hwbench.devices.bundle_cores host/hwbench/_bundles
 	$(BIN)/python -m build --wheel
 
 clean:
-	rm -rf $(VENV) dist $(RESULTS)
+	rm -rf $(VENV) dist $(RESULTS) .test-cache host/hwbench/_bundles

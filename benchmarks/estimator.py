@@ -26,7 +26,8 @@ from hwbench.measure.campaign import ModelRow
 from hwbench.measure.plan import Burst, Job, Plan
 from hwbench.measure.results import read_results
 from hwbench.measure.statistics import spearman
-from hwbench.workflows.model_rows import anchor_rows, block_rows, flush_bytes, network_rows
+from hwbench.workflows.model_rows import anchor_models, block_models, flush_bytes, network_models, write_rows
+from hwbench.workflows.settings import MeasureOptions
 
 BURST_QUANTILES = (0.0, 0.1, 0.25, 0.5)
 CHOOSING_SEED, REPORTING_SEED = 1, 2
@@ -94,16 +95,17 @@ def main() -> None:
         folder = Path(name)
         for sub in ("blocks", "1", "2"):
             (folder / sub / "models").mkdir(parents=True)
-        block_models = anchor_rows("fp32", folder / "blocks") + block_rows(space, "fp32", folder / "blocks")
-        network_models = {
-            seed: network_rows(space, architectures[seed], "fp32", folder / str(seed)) for seed in architectures
+        block_rows = write_rows(anchor_models() + block_models(space), MeasureOptions(), folder / "blocks")
+        network_rows = {
+            seed: write_rows(network_models(space, architectures[seed]), MeasureOptions(), folder / str(seed))
+            for seed in architectures
         }
         for recording in range(options.recordings):
             times.append(time.strftime("%H:%M:%S"))
             for mode, flush in modes(space).items():
-                blocks[mode].append(record(folder / "blocks", block_models, BLOCK_ROUNDS, flush, recording))
+                blocks[mode].append(record(folder / "blocks", block_rows, BLOCK_ROUNDS, flush, recording))
             seed = (CHOOSING_SEED, REPORTING_SEED)[recording % 2]
-            found = record(folder / str(seed), network_models[seed], NETWORK_ROUNDS, 0, recording)
+            found = record(folder / str(seed), network_rows[seed], NETWORK_ROUNDS, 0, recording)
             for job, visits in found.items():
                 networks[seed].setdefault(job, []).extend(visits)
             if recording + 1 < options.recordings:

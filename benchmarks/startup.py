@@ -9,7 +9,8 @@ from pathlib import Path
 
 from benchmarks.common import cpu_seconds, parser, quantiles, report, timed
 from hwbench import spaces
-from hwbench.workflows.model_rows import anchor_rows, block_rows
+from hwbench.workflows.model_rows import anchor_models, block_models, write_rows
+from hwbench.workflows.settings import MeasureOptions
 
 REPEATS = 10
 
@@ -31,8 +32,8 @@ def main() -> None:
 
                 def write(folder: str = folder, precision: str = precision) -> None:
                     chosen = "int8" if precision == "int8" else "fp32"
-                    anchor_rows(chosen, Path(folder))
-                    block_rows(space, chosen, Path(folder))
+                    models = anchor_models() + block_models(space)
+                    write_rows(models, MeasureOptions(precision=chosen), Path(folder))
 
                 seconds.append(timed(write))
     result = {

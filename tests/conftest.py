@@ -12,6 +12,8 @@ import pytest
 
 ROOT = Path(__file__).parent.parent
 TFLITE_VENV = ROOT / ".venv-tflite"
+# What takes long to make and never changes: exported models, fetched engines, compiled runners.
+TEST_CACHE = ROOT / ".test-cache"
 TINY = "proxylessnas-v8.8.8.16.32-r16-c4-d1.2-s2.2"
 
 Hwbench = Callable[..., "subprocess.CompletedProcess[str]"]

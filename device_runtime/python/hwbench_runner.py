@@ -1,11 +1,11 @@
 #!/usr/bin/env python3
 """The Python runner: executes one plan and writes one result file, as PROTOCOL.md says.
 
-One file on purpose: it is copied to boards that have Python 3.9+, numpy and either `ai_edge_litert` or
-`tflite_runtime`, and nothing else. It holds no statistics.
+One file on purpose: it is copied to boards that have Python 3.9+, numpy and one of `ai_edge_litert`,
+`tflite_runtime` and `executorch`, and nothing else. It holds no statistics.
 
     python hwbench_runner.py plan.json results.jsonl
-    python hwbench_runner.py --selftest
+    python hwbench_runner.py --selftest [ENGINE...]
 """
 
 import contextlib
@@ -23,11 +23,12 @@ from pathlib import Path
 PROTOCOL = 1
 RUNNER = "python-1"
 EXIT_DONE, EXIT_BAD_PLAN, EXIT_NO_ENGINE, EXIT_DEADLINE, EXIT_OUTPUT = 0, 64, 65, 66, 67
-ENGINES = ("litert",)
-DELEGATES = ("xnnpack", "builtin")
+DELEGATES = {"litert": ("xnnpack", "builtin"), "executorch": ("xnnpack", "portable")}
 PASSES = ("time", "memory", "profile")
 DIGEST_VALUES = 64
 OUTPUT_SEED = 0x5EED
+DEFAULT_SCALE = 1 / 32
+REDONE = 3
 
 
 class PlanError(Exception):
@@ -53,6 +54,11 @@ def _field(source, name, kinds, where="plan"):
     return value
 
 
+def _one_of(plan, name, allowed):
+    if _field(plan, name, str) not in allowed:
+        raise PlanError(f"plan.{name} is none of {', '.join(allowed)}")
+
+
 def read_plan(path):
     """The plan of a file as a checked dictionary. Raises PlanError."""
     try:
@@ -63,9 +69,9 @@ def read_plan(path):
         raise PlanError("the plan is not an object")
     if plan.get("schema") != f"hwbench.plan/{PROTOCOL}":
         raise PlanError(f"plan.schema is not hwbench.plan/{PROTOCOL}")
-    for name, allowed in (("engine", ENGINES), ("delegate", DELEGATES), ("pass", PASSES)):
-        if _field(plan, name, str) not in allowed:
-            raise PlanError(f"plan.{name} is none of {', '.join(allowed)}")
+    _one_of(plan, "engine", DELEGATES)
+    _one_of(plan, "delegate", DELEGATES[plan["engine"]])
+    _one_of(plan, "pass", PASSES)
     for name in (
         "launch",
         "seed",
@@ -165,6 +171,8 @@ def digest(np, array):
     flat = np.asarray(array).reshape(-1)
     values = flat.astype(np.float64)
     count = np.uint64(max(values.size, 1))
+    if not np.isfinite(values).all():
+        raise ValueError("the output is not finite")
     picks = _splitmix64(np, np.arange(OUTPUT_SEED, OUTPUT_SEED + DIGEST_VALUES, dtype=np.uint64)) % count
     return {
         "type": str(flat.dtype),
@@ -176,11 +184,23 @@ def digest(np, array):
     }
 
 
-# --- engine -------------------------------------------------------------------------------------
+# --- engines ------------------------------------------------------------------------------------
+
+
+class Tensor:
+    """An input or output: its shape, numpy type, and quantization (scale 0: none)."""
+
+    def __init__(self, shape, dtype, scale=0.0, zero_point=0):
+        self.shape = tuple(int(size) for size in shape)
+        self.dtype = dtype
+        self.scale = float(scale)
+        self.zero_point = int(zero_point)
 
 
 class LiteRt:
     """LiteRT through whichever Python package is installed."""
+
+    name = "litert"
 
     def __init__(self, delegate, threads):
         try:
@@ -207,47 +227,150 @@ class LiteRt:
             else interpreter.OpResolverType.BUILTIN_WITHOUT_DEFAULT_DELEGATES
         )
 
-    def library_sha256(self):
-        return None if self.library is None else file_sha256(self.library)
-
     def load(self, path):
         interpreter = self._module.Interpreter(
             model_path=str(path), num_threads=self._threads, experimental_op_resolver_type=self._resolver
         )
         interpreter.allocate_tensors()
-        return interpreter
+        return LiteRtModel(interpreter)
+
+
+class LiteRtModel:
+    def __init__(self, interpreter):
+        self._interpreter = interpreter
+        self._in, self._out = interpreter.get_input_details(), interpreter.get_output_details()
+        self.inputs = [Tensor(d["shape"], d["dtype"], *d["quantization"]) for d in self._in]
+        self.output_types = [d["dtype"] for d in self._out]
+        self.output_shapes = [d["shape"] for d in self._out]
+        self.invoke = interpreter.invoke
+
+    def feed(self, values):
+        for detail, array in zip(self._in, values):
+            self._interpreter.set_tensor(detail["index"], array)
+
+    def outputs(self):
+        return [self._interpreter.get_tensor(detail["index"]) for detail in self._out]
+
+
+class Executorch:
+    """ExecuTorch through its Python bindings, which need torch."""
+
+    name = "executorch"
+    package = "executorch"
+    profiler = None
+
+    def __init__(self, _delegate, threads):
+        import warnings
+
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore")
+            import torch
+            from executorch.extension.pybindings import _C
+        from importlib.metadata import version
+
+        self.version = version(self.package)
+        self.library = Path(_C.__file__).parents[2] / "lib" / "libexecutorch_backend_xnnpack.so"
+        self._torch = torch
+        self._bindings = _C
+        _C._unsafe_reset_threadpool(threads)
+
+    def load(self, path):
+        program = self._bindings._load_program(str(path))
+        return ExecutorchModel(self._torch, program, program.load_method("forward"))
+
+
+class ExecutorchModel:
+    """Inputs and outputs are held in the order of memory: channels last, where the model was exported so."""
+
+    def __init__(self, torch, program, method):
+        self._torch = torch
+        self._program = program
+        self._method = method
+        meta = method.method_meta()
+        infos = [meta.input_tensor_meta(index) for index in range(meta.num_inputs())]
+        # Scalar types by their number: uint8, int8, int16, int32, int64, (half,) float.
+        types = {0: "uint8", 1: "int8", 2: "int16", 3: "int32", 4: "int64", 6: "float32"}
+        if any(info.dtype() not in types for info in infos):
+            raise ValueError("the model has an input of a type that is not measured")
+        self._sizes = [tuple(info.sizes()) for info in infos]
+        self.inputs = [
+            Tensor(info.sizes(), types[info.dtype()], *(self._constant(f"input{n}_{part}") for part in ("scale", "zp")))
+            for n, info in enumerate(infos)
+        ]
+        self._tensors = None
+        self.invoke = method.execute
+
+    def feed(self, values):
+        if self._tensors is None:
+            self._tensors = self._bound(values)
+        self._method.set_inputs(self._tensors)
+
+    def _constant(self, name):
+        """What a constant method of the program answers, such as the scale of an integer input; 0 without it."""
+        names = [self._program.get_method_name(n) for n in range(self._program.num_methods())]
+        if name not in names:
+            return 0
+        method = self._program.load_method(name)
+        method.execute()
+        return method.get_outputs()[0]
+
+    def _bound(self, values):
+        """The arrays as tensors of the dimension order that the model takes."""
+        last = [self._channels_last(array, sizes) for array, sizes in zip(values, self._sizes)]
+        try:
+            self._method.set_inputs(last)
+        except RuntimeError:
+            return [self._torch.from_numpy(a.reshape(s)) for a, s in zip(values, self._sizes)]
+        return last
+
+    def _channels_last(self, array, sizes):
+        if len(sizes) != 4:
+            return self._torch.from_numpy(array.reshape(sizes))
+        n, c, h, w = sizes
+        return self._torch.from_numpy(array.reshape(n, h, w, c)).permute(0, 3, 1, 2)
+
+    def outputs(self):
+        found = []
+        for tensor in self._method.get_outputs():
+            last = tensor.dim() == 4 and tensor.is_contiguous(memory_format=self._torch.channels_last)
+            found.append((tensor.permute(0, 2, 3, 1) if last else tensor).contiguous().numpy())
+        return found
+
+
+ENGINES = {engine.name: engine for engine in (LiteRt, Executorch)}
 
 
 class Job:
-    """One loaded model with its seeded inputs."""
+    """One loaded model with its inputs."""
 
     def __init__(self, np, engine, job, path, seed):
         self.id = job["id"]
         self.rounds = job["rounds"]
         self.anchor = job["anchor"]
         begin = time.perf_counter_ns()
-        self.interpreter = engine.load(path)
+        self.model = engine.load(path)
         self.load_ns = time.perf_counter_ns() - begin
         self.inputs = []
-        for offset, detail in enumerate(self.interpreter.get_input_details()):
-            shape = tuple(int(n) for n in detail["shape"])
-            values = seeded_normal(np, int(np.prod(shape)), seed + offset).reshape(shape)
-            scale, zero = detail["quantization"]
-            if np.issubdtype(detail["dtype"], np.integer):
-                limits = np.iinfo(detail["dtype"])
-                values = np.clip(np.round(values / (scale or 1.0)) + zero, limits.min, limits.max)
-            self.inputs.append((detail["index"], values.astype(detail["dtype"])))
+        for offset, tensor in enumerate(self.model.inputs):
+            values = seeded_normal(np, int(np.prod(tensor.shape)), seed + offset).reshape(tensor.shape)
+            if np.issubdtype(tensor.dtype, np.integer):
+                limits = np.iinfo(tensor.dtype)
+                values = np.clip(
+                    np.round(values / (tensor.scale or DEFAULT_SCALE)) + tensor.zero_point, limits.min, limits.max
+                )
+            self.inputs.append(values.astype(tensor.dtype))
         self.feed()
         begin = time.perf_counter_ns()
-        self.interpreter.invoke()
+        self.model.invoke()
         self.first_ns = time.perf_counter_ns() - begin
-        self.digests = [
-            digest(np, self.interpreter.get_tensor(d["index"])) for d in self.interpreter.get_output_details()
-        ]
+        self.digests = [digest(np, array) for array in self.model.outputs()]
 
     def feed(self):
-        for index, values in self.inputs:
-            self.interpreter.set_tensor(index, values)
+        self.model.feed(self.inputs)
+
+
+def library_sha256(engine):
+    return None if engine.library is None else file_sha256(engine.library)
 
 
 def file_sha256(path):
@@ -297,6 +420,17 @@ class Machine:
             return None
 
     @staticmethod
+    def emulated():
+        """Whether an emulator of another processor runs this program, so that its times mean nothing.
+
+        qemu answers for /proc/self/exe with the program it emulates, but not for the thread's own entry.
+        """
+        try:
+            return os.readlink("/proc/self/exe") != os.readlink(f"/proc/self/task/{os.getpid()}/exe")
+        except OSError:
+            return False
+
+    @staticmethod
     def status_bytes(field):
         with open("/proc/self/status") as file:
             for line in file:
@@ -339,11 +473,12 @@ class Launch:
     def run(self):
         plan = self._plan
         cores = self._machine.pin(plan["cores"])
-        engine = LiteRt(plan["delegate"], plan["threads"])
+        engine = ENGINES[plan["engine"]](plan["delegate"], plan["threads"])
         self._results.write(
             kind="launch", protocol=PROTOCOL, runner=RUNNER, launch=plan["launch"], engine=plan["engine"],
-            engine_package=engine.package, engine_version=engine.version, engine_sha256=engine.library_sha256(),
-            delegate=plan["delegate"], threads=plan["threads"], cores=cores, pid=os.getpid(), unix_ns=time.time_ns(),
+            engine_package=engine.package, engine_version=engine.version, engine_sha256=library_sha256(engine),
+            delegate=plan["delegate"], threads=plan["threads"], cores=cores, emulated=self._machine.emulated(),
+            pid=os.getpid(), unix_ns=time.time_ns(),
         )  # fmt: skip
         if plan["pass"] == "time":
             self._time(self._load(engine))
@@ -408,7 +543,7 @@ class Launch:
                 self._check()
                 idle_ns = time.perf_counter_ns() - self._last_ns
                 if anchors and idle_ns > self._plan["idle_us"] * 1000:
-                    self._rewarm(anchors[0].interpreter.invoke)
+                    self._rewarm(anchors[0].model.invoke)
                 self._visit([job for job in group if job.rounds > round_index], round_index)
 
     def _groups(self, jobs, order):
@@ -429,20 +564,28 @@ class Launch:
     def _visit(self, group, round_index):
         """One burst of a group of jobs, which take turns; a group of one is a plain burst."""
         machine = self._machine
-        core_before = machine.core()
-        begin = time.perf_counter_ns()
-        group = self._warm(group, begin)
-        start = time.perf_counter_ns()
-        samples = self._burst(group, start)
-        self._last_ns = time.perf_counter_ns()
-        core_after = machine.core()
+        for redone in range(REDONE + 1):
+            if redone:
+                machine.pin(self._plan["cores"])
+            begin = time.perf_counter_ns()
+            group = self._warm(group, begin)
+            core_before = machine.core()
+            start = time.perf_counter_ns()
+            samples = self._burst(group, start)
+            self._last_ns = time.perf_counter_ns()
+            core_after = machine.core()
+            if not self._off_mask(core_before) and not self._off_mask(core_after):
+                break
         frequency, temperature = machine.frequency_khz(core_after), machine.temperature_mc()
         for job, (wall, cpu) in samples.items():
             self._results.write(
                 kind="visit", job=job.id, round=round_index, start_ns=start - self._begin_ns,
                 warmup_ns=(start - begin) // len(group), wall_ns=wall, cpu_ns=cpu, core_before=core_before,
-                core_after=core_after, frequency_khz=frequency, temperature_mc=temperature,
+                core_after=core_after, redone=redone, frequency_khz=frequency, temperature_mc=temperature,
             )  # fmt: skip
+
+    def _off_mask(self, core):
+        return core is not None and bool(self._plan["cores"]) and core not in self._plan["cores"]
 
     def _warm(self, group, begin):
         """Untimed turns until the warm-up's number and time are reached; returns the jobs that run."""
@@ -450,7 +593,7 @@ class Launch:
         while turns < burst["warmup_invokes"] or time.perf_counter_ns() - begin < burst["warmup_us"] * 1000:
             for job in list(group):
                 try:
-                    job.interpreter.invoke()
+                    job.model.invoke()
                 except RuntimeError as error:
                     self._failure({"id": job.id}, "invoke", error)
                     job.rounds = 0
@@ -466,7 +609,7 @@ class Launch:
         least, most = burst["invokes"], burst["max_invokes"]
         duration = burst["duration_us"] * 1000 * len(group)
         samples = {job: ([], []) for job in group}
-        turns = [(job, job.interpreter.invoke, *samples[job]) for job in group]
+        turns = [(job, job.model.invoke, *samples[job]) for job in group]
         # Anchors tell how fast the machine is, so nothing is flushed for them.
         flush = None if any(job.anchor for job in group) else self._flush
         refeed = flush is not None or len(group) > 1
@@ -498,11 +641,10 @@ class Launch:
             self._machine.release()
             self._machine.reset_peak()
             before = self._machine.status_bytes("VmRSS")
-            interpreter = engine.load(self._folder / job["model"])
-            for index, values in inputs:
-                interpreter.set_tensor(index, values)
-            interpreter.invoke()
-            interpreter.invoke()
+            model = engine.load(self._folder / job["model"])
+            model.feed(inputs)
+            model.invoke()
+            model.invoke()
             peak, after = self._machine.status_bytes("VmHWM"), self._machine.status_bytes("VmRSS")
         except (OSError, RuntimeError, ValueError) as error:
             return self._failure(job, "memory", error)
@@ -513,7 +655,7 @@ class Launch:
 
     def _profile(self, engine, job):
         if engine.profiler is None:
-            return self._failure(job, "profile", f"{engine.package} has no profiler")
+            return self._failure(job, "profile", f"{engine.package} has no profiler in this runner")
         loaded = self._open(engine, job)
         if loaded is None:
             return None
@@ -566,10 +708,9 @@ class LiteRtProfiler:
 
     def events(self, invokes, job):
         """(invokes, events of all of them); an event is {tag, type, start_us, elapsed_us, source}."""
-        source = job.interpreter.get_input_details()[0]
-        target = job.interpreter.get_output_details()[0]
-        inputs = (ctypes.c_void_p * 1)(self._buffer("Input", source))
-        outputs = (ctypes.c_void_p * 1)(self._buffer("Output", target))
+        model = job.model
+        inputs = (ctypes.c_void_p * 1)(self._buffer("Input", model.inputs[0].dtype, model.inputs[0].shape))
+        outputs = (ctypes.c_void_p * 1)(self._buffer("Output", model.output_types[0], model.output_shapes[0]))
 
         def run():
             one = ctypes.c_size_t(1)
@@ -607,15 +748,15 @@ class LiteRtProfiler:
         self._call("LiteRtCreateOpaqueOptions", ctypes.c_char_p(identifier), data, deleter, ctypes.byref(record))
         self._call("LiteRtAddOpaqueOptions", options, record)
 
-    def _buffer(self, which, detail):
+    def _buffer(self, which, dtype, shape):
         requirements, buffer = ctypes.c_void_p(), ctypes.c_void_p()
         zero = ctypes.c_size_t(0)
         name = f"LiteRtGetCompiledModel{which}BufferRequirements"
         self._call(name, self._compiled, zero, zero, ctypes.byref(requirements))
         kind = self.TensorType()
-        kind.element_type = self.INT8 if detail["dtype"].__name__ == "int8" else self.FLOAT32
-        kind.layout.rank = len(detail["shape"])
-        for axis, size in enumerate(detail["shape"]):
+        kind.element_type = self.INT8 if dtype.__name__ == "int8" else self.FLOAT32
+        kind.layout.rank = len(shape)
+        for axis, size in enumerate(shape):
             kind.layout.dimensions[axis] = int(size)
         create = "LiteRtCreateManagedTensorBufferFromRequirements"
         self._call(create, self._environment, ctypes.byref(kind), requirements, ctypes.byref(buffer))
@@ -693,25 +834,31 @@ def run(plan_path, results_path):
     return code
 
 
-def selftest():
+def selftest(names):
     """Prints one JSON object: what this machine allows. Returns 0 when an engine loads."""
     machine = Machine()
-    report = {"runner": RUNNER, "protocol": PROTOCOL, "cores": machine.pin([]), "core": machine.core()}
-    try:
-        engine = LiteRt("xnnpack", 1)
-        report |= {"engine": "litert", "engine_package": engine.package, "engine_version": engine.version}
-        report |= {"engine_sha256": engine.library_sha256(), "profiler": engine.profiler is not None}
-    except ImportError as error:
-        report["error"] = str(error)
+    engines = [_try_engine(name) for name in names if name in ENGINES]
+    report = {"runner": RUNNER, "protocol": PROTOCOL, "emulated": machine.emulated()}
+    report |= {"cores": machine.pin([]), "core": machine.core(), "engines": engines}
     print(json.dumps(report))
-    return EXIT_NO_ENGINE if "error" in report else EXIT_DONE
+    return EXIT_DONE if any("error" not in engine for engine in engines) else EXIT_NO_ENGINE
+
+
+def _try_engine(name):
+    report = {"engine": name, "delegates": DELEGATES[name]}
+    try:
+        engine = ENGINES[name]("xnnpack", 1)
+    except ImportError as error:
+        return {**report, "error": str(error)}
+    report |= {"engine_package": engine.package, "engine_version": engine.version}
+    return {**report, "engine_sha256": library_sha256(engine), "profiler": engine.profiler is not None}
 
 
 def main(arguments):
-    if arguments == ["--selftest"]:
-        return selftest()
+    if arguments[:1] == ["--selftest"]:
+        return selftest(arguments[1:] or list(ENGINES))
     if len(arguments) != 2:
-        print("usage: hwbench_runner.py PLAN RESULTS | --selftest", file=sys.stderr)
+        print("usage: hwbench_runner.py PLAN RESULTS | --selftest [ENGINE...]", file=sys.stderr)
         return EXIT_BAD_PLAN
     return run(*arguments)
 

@@ -12,6 +12,7 @@ import gc
 import hashlib
 import os
 import re
+import threading
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
@@ -32,7 +33,7 @@ _LONGEST_NAME = 100
 
 def write_atomically(path: Path, data: bytes) -> None:
     """Replaces `path` by `data` or leaves it as it was. Raises DeviceError when the disk refuses."""
-    temporary = path.with_name(f".{path.name}.{os.getpid()}.tmp")
+    temporary = path.with_name(f".{path.name}.{os.getpid()}-{threading.get_ident()}.tmp")
     try:
         path.parent.mkdir(parents=True, exist_ok=True)
         with temporary.open("wb") as file:
@@ -97,6 +98,13 @@ def kind_of(path: Path) -> str | None:
 
 def sha256(data: bytes | memoryview) -> str:
     return hashlib.sha256(data).hexdigest()
+
+
+def cache_folder() -> Path:
+    """Where hwbench remembers things between runs, per user."""
+    import platformdirs
+
+    return Path(platformdirs.user_cache_dir("hwbench"))
 
 
 @contextmanager

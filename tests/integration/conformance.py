@@ -9,6 +9,7 @@ import signal
 import subprocess
 import sys
 import time
+from collections.abc import Mapping
 from pathlib import Path
 
 import msgspec
@@ -16,34 +17,49 @@ import numpy as np
 import pytest
 
 from hwbench.files import sha256
-from hwbench.measure.plan import Burst, Job, LoadLine
+from hwbench.measure.plan import Burst, Job, LoadLine, Plan
 from hwbench.measure.results import digests_agree
-from tests.integration.runners import default_runner, make_plan, results_of, run, selftest, start, write_models
+from hwbench.models.formats import FORMATS, Engine, Precision
+from tests.integration.runners import PYTHON, make_plan, results_of, run, selftest, start, write_models
 
 
 class RunnerConformance:
+    """`engine` is what the subclass puts through; `emulated` whether its runner must say so."""
+
+    engine: Engine = "litert"
+    emulated = False
+
     @pytest.fixture
     def runner(self) -> list[str]:
         raise NotImplementedError
 
     @pytest.fixture
     def jobs(self, tmp_path: Path) -> dict[str, Job]:
-        return write_models(tmp_path)
+        return write_models(tmp_path, engine=self.engine)
+
+    def plan(self, jobs: Mapping[str, Job], **changes: object) -> Plan:
+        return make_plan(jobs, **{"engine": self.engine} | changes)
 
     def test_selftest_names_the_engine(self, runner: list[str]) -> None:
-        report = selftest(runner)
-        assert report["protocol"] == 1
-        assert report["engine"] == "litert"
-        assert report["engine_version"]
+        report = selftest(runner, self.engine)
+        assert (report["protocol"], report["emulated"]) == (1, self.emulated)
+        (engine,) = report["engines"]
+        assert engine["engine"] == self.engine
+        assert engine["engine_version"]
+        assert set(engine["delegates"]) == set(FORMATS[self.engine].delegates)
 
-    @pytest.mark.parametrize("delegate", ["xnnpack", "builtin"])
-    def test_a_plan_is_executed(self, runner: list[str], tmp_path: Path, jobs: dict[str, Job], delegate: str) -> None:
-        code, stderr = run(runner, tmp_path, make_plan(jobs, delegate=delegate))
+    def test_a_plan_is_executed(self, runner: list[str], tmp_path: Path, jobs: dict[str, Job]) -> None:
+        for delegate in FORMATS[self.engine].delegates:
+            self._execute(runner, tmp_path, jobs, delegate)
+
+    def _execute(self, runner: list[str], tmp_path: Path, jobs: dict[str, Job], delegate: str) -> None:
+        code, stderr = run(runner, tmp_path, self.plan(jobs, delegate=delegate))
         assert code == 0, stderr
         result = results_of(tmp_path, jobs)
         assert result.complete
         assert result.launch is not None
         assert (result.launch.launch, result.launch.cores, result.launch.delegate) == (3, (0,), delegate)
+        assert (result.launch.engine, result.launch.emulated) == (self.engine, self.emulated)
         assert sorted((v.job, v.round) for v in result.visits) == sorted((j, r) for j in jobs for r in (0, 1))
         for visit in result.visits:
             assert 5 <= len(visit.wall_ns) <= 50
@@ -58,17 +74,22 @@ class RunnerConformance:
     ) -> None:
         orders = []
         for seed in (1, 1, 2, 3, 4):
-            run(runner, tmp_path, make_plan(jobs, seed=seed))
+            run(runner, tmp_path, self.plan(jobs, seed=seed))
             orders.append([(visit.job, visit.round) for visit in results_of(tmp_path, jobs).visits])
         assert orders[0] == orders[1]
         assert len({tuple(order) for order in orders}) > 1
 
     @pytest.mark.parametrize("precision", ["fp32", "int8"])
-    def test_outputs_agree_with_the_python_runner(self, runner: list[str], tmp_path: Path, precision: str) -> None:
-        jobs = write_models(tmp_path, precision)
+    def test_outputs_agree_with_the_python_runner(
+        self, runner: list[str], tmp_path: Path, precision: Precision
+    ) -> None:
+        # The fp32 models of both engines compute the same function of inputs in the same order of memory.
+        engines: tuple[Engine, Engine] = (self.engine, "litert" if precision == "fp32" else self.engine)
         digests = []
-        for command in (runner, default_runner()):
-            assert run(command, tmp_path, make_plan(jobs))[0] == 0
+        for command, engine in zip((runner, PYTHON), engines, strict=True):
+            jobs = write_models(tmp_path, precision, engine)
+            code, stderr = run(command, tmp_path, make_plan(jobs, engine=engine))
+            assert code == 0, stderr
             digests.append({load.job: load.digests for load in results_of(tmp_path, jobs).of(LoadLine)})
         for job in jobs:
             assert all(digests_agree(a, b) for a, b in zip(digests[0][job], digests[1][job], strict=True))
@@ -79,13 +100,13 @@ class RunnerConformance:
     ) -> None:
         digests = []
         for seed in (1, 1, 2):
-            run(runner, tmp_path, make_plan({"stem": jobs["stem"]}, input_seed=seed))
+            run(runner, tmp_path, self.plan({"stem": jobs["stem"]}, input_seed=seed))
             digests.append(results_of(tmp_path, jobs).of(LoadLine)[0].digests[0])
         assert digests[0] == digests[1]
         assert not digests_agree(digests[0], digests[2])
 
     def test_turns_visit_every_job_once_a_round(self, runner: list[str], tmp_path: Path, jobs: dict[str, Job]) -> None:
-        code, stderr = run(runner, tmp_path, make_plan(jobs, interleave=3, flush_bytes=1 << 20))
+        code, stderr = run(runner, tmp_path, self.plan(jobs, interleave=3, flush_bytes=1 << 20))
         assert code == 0, stderr
         visits = results_of(tmp_path, jobs).visits
         assert sorted((v.job, v.round) for v in visits) == sorted((j, r) for j in jobs for r in (0, 1))
@@ -96,14 +117,14 @@ class RunnerConformance:
     def test_one_bad_job_does_not_stop_the_others(
         self, runner: list[str], tmp_path: Path, jobs: dict[str, Job]
     ) -> None:
-        (tmp_path / "models" / "junk.tflite").write_bytes(b"\x20\0\0\0TFL3" + bytes(40))
+        junk = b"\x20\0\0\0" + FORMATS[self.engine].identifier + bytes(40)
+        (tmp_path / "models" / "junk").write_bytes(junk)
         bad = {
-            "missing": Job("missing", "models/none.tflite", "0" * 64, 2),
-            "hash": Job("hash", "models/stem.tflite", "0" * 64, 2),
-            "junk": Job("junk", "models/junk.tflite",
-                        sha256((tmp_path / "models" / "junk.tflite").read_bytes()), 2),
-        }  # fmt: skip
-        code, stderr = run(runner, tmp_path, make_plan(jobs | bad))
+            "missing": Job("missing", "models/none", "0" * 64, 2),
+            "hash": Job("hash", jobs["stem"].model, "0" * 64, 2),
+            "junk": Job("junk", "models/junk", sha256(junk), 2),
+        }
+        code, stderr = run(runner, tmp_path, self.plan(jobs | bad))
         assert code == 0, stderr
         result = results_of(tmp_path, jobs | bad)
         assert {failure.job: failure.stage for failure in result.failures} == {
@@ -115,7 +136,7 @@ class RunnerConformance:
     def test_a_job_over_the_memory_budget_is_left_out(
         self, runner: list[str], tmp_path: Path, jobs: dict[str, Job]
     ) -> None:
-        assert run(runner, tmp_path, make_plan(jobs, memory_budget_bytes=0))[0] == 0
+        assert run(runner, tmp_path, self.plan(jobs, memory_budget_bytes=0))[0] == 0
         result = results_of(tmp_path, jobs)
         assert {failure.stage for failure in result.failures} <= {"budget"}
         assert "stem" in {visit.job for visit in result.visits}
@@ -131,7 +152,7 @@ class RunnerConformance:
     def test_a_wrong_plan_is_refused_by_field(
         self, runner: list[str], tmp_path: Path, jobs: dict[str, Job], change: dict[str, object], field: str
     ) -> None:
-        plan = json.loads(msgspec.json.encode(make_plan(jobs))) | change
+        plan = json.loads(msgspec.json.encode(self.plan(jobs))) | change
         code, stderr = run(runner, tmp_path, json.dumps(plan).encode())
         assert code == 64
         assert field in stderr
@@ -140,7 +161,7 @@ class RunnerConformance:
     @pytest.mark.parametrize("model", ["../plan.json", "/etc/passwd", "a/../../b", ""])
     def test_a_model_outside_the_folder_is_refused(self, runner: list[str], tmp_path: Path, model: str) -> None:
         jobs = {"a": Job("a", model, "0" * 64, 1)}
-        code, stderr = run(runner, tmp_path, make_plan(jobs))
+        code, stderr = run(runner, tmp_path, self.plan(jobs))
         assert code == 64
         assert "model" in stderr
 
@@ -148,7 +169,7 @@ class RunnerConformance:
         self, runner: list[str], tmp_path: Path, jobs: dict[str, Job]
     ) -> None:
         long = {name: msgspec.structs.replace(job, rounds=100_000) for name, job in jobs.items()}
-        code, _ = run(runner, tmp_path, make_plan(long, deadline_s=0.5))
+        code, _ = run(runner, tmp_path, self.plan(long, deadline_s=0.5))
         result = results_of(tmp_path, jobs)
         assert code == 66
         assert (result.complete, result.status) == (False, "deadline")
@@ -182,7 +203,7 @@ class RunnerConformance:
 
     def test_an_orphan_ends_by_itself(self, runner: list[str], tmp_path: Path, jobs: dict[str, Job]) -> None:
         long = {name: msgspec.structs.replace(job, rounds=100_000) for name, job in jobs.items()}
-        (tmp_path / "plan.json").write_bytes(msgspec.json.encode(make_plan(long, parent_pid=os.getpid())))
+        (tmp_path / "plan.json").write_bytes(msgspec.json.encode(self.plan(long, parent_pid=os.getpid())))
         # The shell in between is the runner's parent, and it is not the process of the plan.
         code = "import subprocess, sys; sys.exit(subprocess.run(sys.argv[1:]).returncode)"
         command = [sys.executable, "-c", code, *runner, str(tmp_path / "plan.json"), str(tmp_path / "results.jsonl")]
@@ -200,19 +221,19 @@ class RunnerConformance:
         assert len(beats - {b""}) >= 2
 
     def test_a_full_disk_is_said(self, runner: list[str], tmp_path: Path, jobs: dict[str, Job]) -> None:
-        code, stderr = run(runner, tmp_path, make_plan(jobs), results=Path("/dev/full"))
+        code, stderr = run(runner, tmp_path, self.plan(jobs), results=Path("/dev/full"))
         assert code == 67
         assert "No space left" in stderr
 
     def test_the_memory_pass(self, runner: list[str], tmp_path: Path, jobs: dict[str, Job]) -> None:
-        assert run(runner, tmp_path, make_plan(jobs, run_pass="memory"))[0] == 0
+        assert run(runner, tmp_path, self.plan(jobs, run_pass="memory"))[0] == 0
         result = results_of(tmp_path, jobs)
         memory = {line["job"]: line for line in map(msgspec.to_builtins, result.lines) if line["kind"] == "memory"}
         assert set(memory) == set(jobs)
         assert all(0 <= line["resident_bytes"] <= line["peak_bytes"] + (1 << 20) for line in memory.values())
 
     def test_mutated_plans_never_crash(self, tmp_path: Path, runner: list[str], jobs: dict[str, Job]) -> None:
-        whole = msgspec.json.encode(make_plan(jobs, deadline_s=5.0))
+        whole = msgspec.json.encode(self.plan(jobs, deadline_s=5.0))
         rng = np.random.default_rng(0)
         for _ in range(6):
             mutated = bytearray(whole)
@@ -222,15 +243,35 @@ class RunnerConformance:
             assert code in (0, 64, 66), stderr
             assert "Traceback" not in stderr
 
-    @staticmethod
-    def _long_launch(runner: list[str], folder: Path, jobs: dict[str, Job]) -> subprocess.Popen[str]:
+    def test_a_burst_off_the_mask_is_done_again(self, runner: list[str], tmp_path: Path, jobs: dict[str, Job]) -> None:
+        others = sorted(os.sched_getaffinity(0) - {0})
+        if not others:
+            pytest.skip("this machine has one core")
+        process = self._long_launch(runner, tmp_path, jobs)
+        time.sleep(0.3)
+        os.sched_setaffinity(process.pid, others)
+        self._until(tmp_path, b'"redone":1')
+        process.terminate()
+        process.communicate(timeout=30)
+        visits = results_of(tmp_path, jobs).visits
+        assert any(visit.redone for visit in visits)
+        assert all(visit.core_after == 0 for visit in visits)
+
+    def _long_launch(self, runner: list[str], folder: Path, jobs: dict[str, Job]) -> subprocess.Popen[str]:
         """A launch that would run for minutes, as soon as it has brought a visit."""
         long = {name: msgspec.structs.replace(job, rounds=100_000) for name, job in jobs.items()}
         results = folder / "results.jsonl"
         results.unlink(missing_ok=True)
-        process = start(runner, folder, make_plan(long, burst=Burst(1, 0, 5, 1000, 50)))
-        for _ in range(300):
-            if results.exists() and b'"kind":"visit"' in results.read_bytes():
-                return process
+        process = start(runner, folder, self.plan(long, burst=Burst(1, 0, 5, 1000, 50)))
+        self._until(folder, b'"kind":"visit"')
+        return process
+
+    @staticmethod
+    def _until(folder: Path, text: bytes) -> None:
+        """Waits until the result file holds `text`."""
+        results = folder / "results.jsonl"
+        for _ in range(600):
+            if results.exists() and text in results.read_bytes():
+                return
             time.sleep(0.05)
-        raise AssertionError(f"no visit: {process.communicate()}")
+        raise AssertionError(f"the runner did not write {text!r}")

@@ -9,17 +9,18 @@ import subprocess
 import sys
 from collections.abc import Mapping
 from pathlib import Path
+from typing import Any
 
 import msgspec
 
 from hwbench.files import sha256
 from hwbench.measure.plan import Burst, Job, Plan
 from hwbench.measure.results import LaunchResult, read_results
-from hwbench.models.calibration import activation_ranges, seeded_inputs
-from hwbench.models.litert import write_model
+from hwbench.models.calibration import seeded_inputs
+from hwbench.models.formats import FORMATS, Engine, ModelJob, Precision
 from hwbench.models.weights import random_weights
 from hwbench.spaces import Block, Classifier, ConvBlock, MBConv, NamedBlock
-from tests.conftest import ROOT
+from tests.conftest import ROOT, TEST_CACHE
 
 PYTHON_RUNNER = ROOT / "device_runtime" / "python" / "hwbench_runner.py"
 BLOCKS: dict[str, Block] = {
@@ -29,25 +30,31 @@ BLOCKS: dict[str, Block] = {
 }
 
 
+PYTHON = [sys.executable, str(PYTHON_RUNNER)]
+
+
 def default_runner() -> list[str]:
     """The runner under test: HWBENCH_RUNNER if it is set, else the Python runner with this interpreter."""
-    return shlex.split(os.environ.get("HWBENCH_RUNNER", "")) or [sys.executable, str(PYTHON_RUNNER)]
+    return shlex.split(os.environ.get("HWBENCH_RUNNER", "")) or PYTHON
 
 
-def write_models(folder: Path, precision: str = "fp32") -> dict[str, Job]:
-    """Three small models in a folder, as jobs of two rounds each."""
+def write_models(folder: Path, precision: Precision = "fp32", engine: Engine = "litert") -> dict[str, Job]:
+    """Three small models of an engine in a folder, as jobs of two rounds each."""
     (folder / "models").mkdir(parents=True, exist_ok=True)
+    known = FORMATS[engine]
+    models = [_model(name, block) for name, block in BLOCKS.items()]
+    authored = known.author(models, precision, "xnnpack", TEST_CACHE / "exports", lambda done, total: None)
     jobs = {}
-    for name, block in BLOCKS.items():
-        network = [NamedBlock("block", block)]
-        weights = random_weights(network, seed=0)
-        ranges = (
-            activation_ranges(network, weights, seeded_inputs(block.in_shape, 2, 0)) if precision == "int8" else None
-        )
-        data = write_model(network, weights, "int8" if precision == "int8" else "fp32", ranges).data
-        (folder / "models" / f"{name}.tflite").write_bytes(data)
-        jobs[name] = Job(name, f"models/{name}.tflite", sha256(data), rounds=2, anchor=name == "stem")
+    for name, found in zip(BLOCKS, authored, strict=True):
+        path = folder / "models" / f"{name}{known.suffix}"
+        path.write_bytes(found.data)
+        jobs[name] = Job(name, f"models/{path.name}", sha256(found.data), rounds=2, anchor=name == "stem")
     return jobs
+
+
+def _model(name: str, block: Block) -> ModelJob:
+    network = (NamedBlock("block", block),)
+    return ModelJob(name, network, random_weights(network, seed=0), seeded_inputs(block.in_shape, 2, 0))
 
 
 def make_plan(jobs: Mapping[str, Job], **changes: object) -> Plan:
@@ -75,7 +82,8 @@ def results_of(folder: Path, jobs: Mapping[str, Job]) -> LaunchResult:
     return read_results(folder / "results.jsonl", jobs)
 
 
-def selftest(runner: list[str]) -> dict[str, object]:
-    done = subprocess.run([*runner, "--selftest"], capture_output=True, text=True, timeout=60, check=False)
-    report: dict[str, object] = json.loads(done.stdout)
+def selftest(runner: list[str], engine: str) -> dict[str, Any]:
+    """What a runner reports; `engines` holds one entry."""
+    done = subprocess.run([*runner, "--selftest", engine], capture_output=True, text=True, timeout=60, check=False)
+    report: dict[str, Any] = json.loads(done.stdout)
     return report

@@ -10,20 +10,21 @@ from pathlib import Path
 import pytest
 
 from hwbench.devices import LaunchRequest, LocalDevice
+from hwbench.devices.local_runner import LocalRunner, of_python
 from hwbench.devices.lock import exclusive
 from hwbench.errors import DeviceBusy, DeviceError, RunnerCrashed, RunnerTimeout, UsageError
 
 
-def fake_python(folder: Path, script: str) -> Path:
-    """An interpreter that does what the shell script says, whatever it is asked to run."""
+def fake_runner(folder: Path, script: str) -> LocalRunner:
+    """A Python runner whose interpreter does what the shell script says, whatever it is asked to run."""
     path = folder / "python"
     path.write_text(f"#!/bin/sh\n{script}\n")
     path.chmod(path.stat().st_mode | stat.S_IXUSR)
-    return path
+    return of_python(path)
 
 
 def launch(folder: Path, script: str, silence_s: float = 60.0, deadline_s: float = 60.0) -> None:
-    device = LocalDevice(fake_python(folder, script), silence_s)
+    device = LocalDevice(fake_runner(folder, script), silence_s)
     device.launch(LaunchRequest(folder / "plan.json", folder / "results.jsonl", deadline_s), lambda: None)
 
 
@@ -56,9 +57,12 @@ def test_a_beating_heart_keeps_a_slow_runner_alive(tmp_path: Path) -> None:
 
 def test_a_self_test_that_says_nothing(tmp_path: Path) -> None:
     with pytest.raises(RunnerCrashed, match="self-test"):
-        LocalDevice(fake_python(tmp_path, "exit 1")).engine()
-    with pytest.raises(DeviceError, match="No engine works"):
-        LocalDevice(fake_python(tmp_path, """echo '{"error": "no module"}'""")).engine()
+        LocalDevice(fake_runner(tmp_path, "exit 1")).engine("litert")
+    says = """echo '{"runner": "x", "emulated": false, "engines": [{"engine": "litert", "error": "no module"}]}'"""
+    with pytest.raises(DeviceError, match="cannot use litert: no module"):
+        LocalDevice(fake_runner(tmp_path, says)).engine("litert")
+    with pytest.raises(DeviceError, match="cannot use executorch"):
+        LocalDevice(fake_runner(tmp_path, says)).engine("executorch")
 
 
 def test_only_one_holds_the_lock() -> None:

@@ -1,4 +1,4 @@
-"""Runners through the conformance suite: HWBENCH_RUNNER or the Python one, and the Python one on tflite-runtime."""
+"""The Python runner through the conformance suite (or HWBENCH_RUNNER), with each of its engines."""
 
 from __future__ import annotations
 
@@ -16,6 +16,14 @@ from tests.integration.runners import PYTHON_RUNNER, default_runner, make_plan, 
 
 
 class TestRunner(RunnerConformance):
+    @pytest.fixture
+    def runner(self) -> list[str]:
+        return default_runner()
+
+
+class TestExecutorch(RunnerConformance):
+    engine = "executorch"
+
     @pytest.fixture
     def runner(self) -> list[str]:
         return default_runner()

@@ -4,28 +4,68 @@ from __future__ import annotations
 
 import json
 import os
+import shutil
 import subprocess
 import sys
 import zipfile
 from pathlib import Path
 
-from tests.conftest import ROOT, TINY
+import pytest
+
+from tests.conftest import ROOT, TEST_CACHE, TINY
+from tests.integration.bundles import built
+
+CORES = ("linux-x86_64", "android-arm64")
 
 
-def test_an_installed_wheel_profiles_this_computer(tmp_path: Path) -> None:
-    build = [sys.executable, "-m", "build", "--wheel", "--no-isolation", "--outdir", str(tmp_path), str(ROOT)]
+@pytest.fixture(scope="module")
+def installed(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """The environment's folder: a wheel that carries native runners, as `make wheel` makes it."""
+    folder = tmp_path_factory.mktemp("wheel")
+    source = folder / "source"
+    leave = shutil.ignore_patterns("__pycache__", "_bundles")
+    for name in ("host", "device_runtime"):
+        shutil.copytree(ROOT / name, source / name, ignore=leave)
+    for name in ("pyproject.toml", "README.md", "LICENSE", "CHANGELOG.md"):
+        shutil.copy(ROOT / name, source)
+    for name in CORES:
+        built(name)
+        core = TEST_CACHE / "hwbench" / "cores" / name
+        shutil.copytree(core, source / "host" / "hwbench" / "_bundles" / name)
+    build = [sys.executable, "-m", "build", "--wheel", "--no-isolation", "--outdir", str(folder), str(source)]
     subprocess.run(build, check=True, capture_output=True)
-    (wheel,) = tmp_path.glob("*.whl")
-    assert "hwbench/_runtime/hwbench_runner.py" in zipfile.ZipFile(wheel).namelist()
-    venv = tmp_path / "venv"
+    (wheel,) = folder.glob("*.whl")
+    names = set(zipfile.ZipFile(wheel).namelist())
+    assert names >= {"hwbench/_runtime/hwbench_runner.py", "hwbench/_runtime/cpp/CMakeLists.txt"}
+    assert not any(name.endswith(("libLiteRt.so", "libexecutorch.so")) for name in names)
+    venv = folder / "venv"
     subprocess.run([sys.executable, "-m", "venv", str(venv)], check=True)
     subprocess.run([str(venv / "bin" / "python"), "-m", "pip", "install", "--quiet", str(wheel)], check=True)
-    away = tmp_path / "away"
-    away.mkdir()
+    return venv
+
+
+def profile(venv: Path, folder: Path, *options: str) -> dict[str, object]:
     environment = {key: value for key, value in os.environ.items() if key != "PYTHONPATH"}
-    command = [str(venv / "bin" / "hwbench"), "profile", "--space", TINY, "--json"]
-    done = subprocess.run(command, cwd=away, env=environment, capture_output=True, text=True, timeout=180, check=False)
+    command = [str(venv / "bin" / "hwbench"), "profile", "--space", TINY, "--json", *options]
+    done = subprocess.run(
+        command, cwd=folder, env=environment, capture_output=True, text=True, timeout=180, check=False
+    )
     assert done.returncode == 0, done.stderr
-    document = json.loads(done.stdout)
+    document: dict[str, object] = json.loads(done.stdout)
     assert document["measured"] == document["rows"]
-    assert (away / document["table"]).exists()
+    assert (folder / str(document["table"])).exists()
+    return document
+
+
+def test_an_installed_wheel_profiles_with_the_native_runner(installed: Path, tmp_path: Path) -> None:
+    """The engine is the installed ai-edge-litert: nothing is fetched."""
+    target = profile(installed, tmp_path)["target"]
+    assert isinstance(target, dict)
+    assert target["runner"] == "native-1"
+    assert target["engine"]["version"] == "2.3.0"
+
+
+def test_an_installed_wheel_has_the_python_runner_too(installed: Path, tmp_path: Path) -> None:
+    target = profile(installed, tmp_path, "--python", str(installed / "bin" / "python"))["target"]
+    assert isinstance(target, dict)
+    assert target["runner"] == "python-1"

@@ -31,6 +31,8 @@ BLOCKS: list[Block] = [
     MBConv((14, 14, 8), 16, 24, 7, 2, padding="same"),
     MBConv((12, 12, 16), 8, 16, 3),
     Classifier((4, 4, 24), 10),
+]
+OTHER_BLOCKS: list[Block] = [
     ConvBlock((15, 15, 3), 8, 3, 2, activation="h-swish"),
     ConvBlock((6, 6, 3), 8, 1, activation="h-sigmoid"),
     MBConv((14, 14, 8), 8, 24, 3, skip=True, activation="h-swish", squeeze=8),
@@ -75,7 +77,7 @@ def assert_close(found: NDArray[np.float64], expected: NDArray[np.float64], tole
 
 
 @pytest.mark.parametrize("resolver", [OpResolverType.AUTO, OpResolverType.BUILTIN_WITHOUT_DEFAULT_DELEGATES])
-@pytest.mark.parametrize("block", BLOCKS, ids=lambda block: block.key)
+@pytest.mark.parametrize("block", [*BLOCKS, *OTHER_BLOCKS], ids=lambda block: block.key)
 def test_fp32_blocks_equal_the_reference(block: Block, resolver: OpResolverType) -> None:
     network = [NamedBlock("block", block)]
     weights = random_weights(network, seed=1)
@@ -84,7 +86,7 @@ def test_fp32_blocks_equal_the_reference(block: Block, resolver: OpResolverType)
 
 
 @pytest.mark.parametrize("resolver", [OpResolverType.AUTO, OpResolverType.BUILTIN_WITHOUT_DEFAULT_DELEGATES])
-@pytest.mark.parametrize("block", BLOCKS, ids=lambda block: block.key)
+@pytest.mark.parametrize("block", [*BLOCKS, *OTHER_BLOCKS], ids=lambda block: block.key)
 def test_int8_blocks_stay_within_quantisation_error(block: Block, resolver: OpResolverType) -> None:
     network = [NamedBlock("block", block)]
     weights = random_weights(network, seed=1)

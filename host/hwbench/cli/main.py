@@ -8,7 +8,7 @@ from typing import Annotated
 import typer
 
 from hwbench import __version__
-from hwbench.cli import table
+from hwbench.cli import runner, table
 from hwbench.cli.compare import compare
 from hwbench.cli.devices import devices
 from hwbench.cli.doctor import doctor
@@ -33,6 +33,7 @@ app.command()(doctor)
 app.command()(devices)
 app.command()(profile)
 app.add_typer(table.app, name="table")
+app.add_typer(runner.app, name="runner")
 app.command()(compare)
 app.command()(report)
 app.command()(reproduce)
@@ -74,8 +75,10 @@ def main() -> None:
 
 def _resumable() -> bool:
     """Whether the command keeps a session: `profile` of a space, `table verify`."""
+    from hwbench.models.formats import SUFFIXES
+
     words = sys.argv[1:]
-    measures = words[:1] == ["profile"] and not any(word.endswith(".tflite") for word in words)
+    measures = words[:1] == ["profile"] and not any(word.endswith(SUFFIXES) for word in words)
     return measures or words[:2] == ["table", "verify"]
 
 

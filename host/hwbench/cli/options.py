@@ -26,6 +26,12 @@ class PrecisionName(StrEnum):
 class DelegateName(StrEnum):
     xnnpack = "xnnpack"
     builtin = "builtin"
+    portable = "portable"
+
+
+class EngineName(StrEnum):
+    litert = "litert"
+    executorch = "executorch"
 
 
 class CacheName(StrEnum):
@@ -39,7 +45,13 @@ PythonOption = Annotated[
 ]
 PresetOption = Annotated[PresetName, typer.Option(help="How much to measure.")]
 PrecisionOption = Annotated[PrecisionName, typer.Option(help="Number format of the models.")]
-DelegateOption = Annotated[DelegateName, typer.Option(help="Kernels: XNNPACK or the engine's own.")]
+DelegateOption = Annotated[
+    DelegateName,
+    typer.Option(help="Kernels: XNNPACK, or the engine's own: `builtin` (LiteRT), `portable` (ExecuTorch)."),
+]
+EngineOption = Annotated[
+    EngineName | None, typer.Option("--engine", help="What runs the models; model files say it themselves.")
+]
 ThreadsOption = Annotated[int, typer.Option(min=1, max=1024, help="Threads of the engine.")]
 CoresOption = Annotated[str, typer.Option(help="Cores to pin to, e.g. 2,3; empty: the quietest ones.")]
 SeedOption = Annotated[int, typer.Option(min=0, help="Seed of the order of visits.")]
@@ -53,6 +65,7 @@ def measure_options(
     cores: str,
     seed: int,
     cache: CacheName = CacheName.cold,
+    engine: EngineName | None = None,
 ) -> MeasureOptions:
     from hwbench.devices.linux import parse_core_list
     from hwbench.errors import UsageError
@@ -62,4 +75,13 @@ def measure_options(
         parsed = parse_core_list(cores)
     except ValueError as error:
         raise UsageError(f"--cores {cores!r} is not a list of cores.", hint="Write it as 0,1 or 4-7.") from error
-    return MeasureOptions(preset.value, precision.value, delegate.value, threads, parsed, cache.value, seed)
+    return MeasureOptions(
+        preset=preset.value,
+        precision=precision.value,
+        delegate=delegate.value,
+        threads=threads,
+        cores=parsed,
+        cache=cache.value,
+        seed=seed,
+        engine=(engine or EngineName.litert).value,
+    )

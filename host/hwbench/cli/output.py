@@ -67,6 +67,8 @@ def progress_bar() -> Iterator[Callable[[Progress], None]]:
             text = f"launch {state.launch + 1}"
             if state.refining:
                 text += f", refining {state.refining} rows"
+            if state.exporting:
+                text = "writing models"
             if state.waiting:
                 text = "waiting: the machine is slower than it can be"
             left = "" if state.seconds_left is None else f"{duration(state.seconds_left)} left"

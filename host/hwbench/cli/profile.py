@@ -13,6 +13,8 @@ from hwbench.cli.options import (
     DelegateName,
     DelegateOption,
     DeviceOption,
+    EngineName,
+    EngineOption,
     PrecisionName,
     PrecisionOption,
     PresetName,
@@ -36,6 +38,7 @@ def profile(
     python: PythonOption = None,
     preset: PresetOption = PresetName.quick,
     precision: PrecisionOption = PrecisionName.fp32,
+    engine: EngineOption = None,
     delegate: DelegateOption = DelegateName.xnnpack,
     threads: ThreadsOption = 1,
     cores: CoresOption = "",
@@ -51,7 +54,8 @@ def profile(
     """A table for a space, or latency and a per-op table for model files."""
     from hwbench.devices import find
 
-    options = measure_options(preset, precision, delegate, threads, cores, seed, cache)
+    engine = _engine_of(models, engine) if models else engine
+    options = measure_options(preset, precision, delegate, threads, cores, seed, cache, engine)
     chosen = find(device, python)
     if device is None:
         say("Measuring on this computer.")
@@ -85,6 +89,17 @@ def profile(
 
     print_view(table_view(result.table, spaces.get(result.table.space)))
     say(f"Written to {result.path} in {result.seconds:.0f} s. Next: hwbench table verify {result.path}")
+
+
+def _engine_of(models: list[Path], asked: EngineName | None) -> EngineName:
+    """The engine of model files. Raises UsageError when another one was asked for."""
+    from hwbench.errors import UsageError
+    from hwbench.workflows.profile_models import engine_of
+
+    found = EngineName(engine_of(models))
+    if asked not in (None, found):
+        raise UsageError(f"{models[0]} is a model for {found.value}, not for {asked}.", hint="Leave --engine out.")
+    return found
 
 
 def _profile_models(models: list[Path], device: Device, options: MeasureOptions, json: bool) -> None:

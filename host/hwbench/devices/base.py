@@ -29,11 +29,12 @@ class Device(Protocol):
 
     @property
     def runner(self) -> str:
-        """The runner that executes plans here, e.g. `python-1`."""
+        """The runner that executes plans here, e.g. `native-1`."""
 
     def record(self) -> DeviceRecord: ...
 
-    def engine(self) -> EngineRecord: ...
+    def engine(self, name: str) -> EngineRecord:
+        """The library that runs models of that engine here; DeviceError when there is none."""
 
     def lock(self) -> AbstractContextManager[None]:
         """Held while the device measures; DeviceBusy says who holds it."""

@@ -1,23 +1,19 @@
-"""This computer, measured through the Python runner in a process of its own."""
+"""This computer, measured through a runner in a process of its own."""
 
 from __future__ import annotations
 
-import json
 import os
 import subprocess
-import sys
 import time
 from collections.abc import Callable
 from contextlib import AbstractContextManager
-from functools import cached_property
 from pathlib import Path
-from typing import Any
 
 from hwbench.devices.base import LaunchRequest
 from hwbench.devices.linux import LinuxMachine
+from hwbench.devices.local_runner import LocalRunner, Selftest, choose, selftest
 from hwbench.devices.lock import exclusive
-from hwbench.devices.runner_files import python_runner
-from hwbench.errors import DeviceError, RunnerCrashed, RunnerTimeout, UsageError
+from hwbench.errors import RunnerCrashed, RunnerTimeout, UsageError
 from hwbench.records import DeviceRecord, EngineRecord
 
 _SIGNALS = {
@@ -36,41 +32,37 @@ _GRACE_S = 10.0
 class LocalDevice:
     """This computer.
 
-    `python` is the interpreter that runs the runner, by default the one that runs hwbench; a runner that gives no
-    sign of life for `silence_s` is ended.
+    `runner` executes the plans, by default the native one where a bundle is there, else the Python one; a runner
+    that gives no sign of life for `silence_s` is ended.
     """
 
     name = "local"
 
-    def __init__(self, python: Path | None = None, silence_s: float = 120.0) -> None:
-        self._python = python or Path(sys.executable)
+    def __init__(self, runner: LocalRunner | None = None, silence_s: float = 120.0) -> None:
+        self._runner = runner or choose()
         self._silence_s = silence_s
         self._machine = LinuxMachine()
+        self._selftests: dict[str, Selftest] = {}
 
     def record(self) -> DeviceRecord:
         return self._machine.record("local")
 
-    @cached_property
-    def _selftest(self) -> dict[str, Any]:
-        command = [str(self._python), str(python_runner()), "--selftest"]
-        try:
-            done = subprocess.run(command, capture_output=True, text=True, timeout=60, check=False)
-            report: dict[str, Any] = json.loads(done.stdout)
-        except (OSError, ValueError, subprocess.TimeoutExpired) as error:
-            raise RunnerCrashed(f"The runner's self-test with {self._python} failed: {error}.") from error
-        if "error" in report:
-            raise DeviceError(
-                f"No engine works with {self._python}: {report['error']}.", hint="Install ai-edge-litert there."
-            )
-        return report
-
     @property
     def runner(self) -> str:
-        return str(self._selftest["runner"])
+        return (next(iter(self._selftests.values()), None) or self._selftest("litert")).runner
 
-    def engine(self) -> EngineRecord:
-        found = self._selftest
-        return EngineRecord(found["engine"], found["engine_package"], found["engine_version"], found["engine_sha256"])
+    @property
+    def runner_title(self) -> str:
+        """The runner in words, for messages."""
+        return self._runner.title
+
+    def engine(self, name: str) -> EngineRecord:
+        return self._selftest(name).engine(name, self._runner)
+
+    def _selftest(self, engine: str) -> Selftest:
+        if engine not in self._selftests:
+            self._selftests[engine] = selftest(self._runner, engine)
+        return self._selftests[engine]
 
     def lock(self) -> AbstractContextManager[None]:
         return exclusive(self.record().id, self.name)
@@ -104,7 +96,7 @@ class LocalDevice:
 
     def launch(self, request: LaunchRequest, progress: Callable[[], None]) -> None:
         log = request.results.with_suffix(".log")
-        command = [str(self._python), str(python_runner()), str(request.plan), str(request.results)]
+        command = [*self._runner.command, str(request.plan), str(request.results)]
         with log.open("wb") as stderr:
             process = subprocess.Popen(command, stdin=subprocess.DEVNULL, stdout=stderr, stderr=stderr)
             try:
@@ -144,7 +136,7 @@ class LocalDevice:
     def _failed(self, code: int, log: Path) -> RunnerCrashed:
         last = (log.read_text(errors="replace").strip().splitlines() or ["it said nothing"])[-1][:300]
         if code == _NO_ENGINE:
-            return RunnerCrashed(f"The runner found no engine: {last}.", hint="Install ai-edge-litert.")
+            return RunnerCrashed(f"The runner found no engine: {last}.", hint=self._runner.install)
         if code in (_BAD_PLAN, _OUTPUT):
             return RunnerCrashed(f"The runner stopped: {last}.", hint="Continue with --resume once that is mended.")
         reason = _SIGNALS.get(code, f"ended with status {code}")

@@ -11,7 +11,7 @@ import msgspec
 
 from hwbench.devices import Device, LaunchRequest
 from hwbench.errors import RunnerCrashed
-from hwbench.measure.estimate import Estimates, estimate
+from hwbench.measure.estimate import PARTIAL_DELEGATION, Estimates, estimate, with_flag
 from hwbench.measure.gate import Gate, judge
 from hwbench.measure.plan import Job, Plan
 from hwbench.measure.presets import Preset
@@ -29,16 +29,21 @@ _PROBE_PAUSE_S = 2.0
 
 
 class ModelRow(msgspec.Struct, frozen=True):
-    """One model of a campaign: its id, its file below the session's folder, and what it will hold in memory."""
+    """One model of a campaign: its id, its file below the session's folder, and what it will hold in memory.
+
+    `delegated_share` is the share of its ops that the delegate runs, where the exporter knows it.
+    """
 
     id: str
     model: str
     sha256: str
     memory_bytes: int
     anchor: bool = False
+    delegated_share: float | None = None
 
 
 class Settings(msgspec.Struct, frozen=True):
+    engine: str
     delegate: str
     threads: int
     cores: tuple[int, ...]
@@ -52,7 +57,8 @@ class Settings(msgspec.Struct, frozen=True):
 class Progress(msgspec.Struct, frozen=True):
     """Where a campaign stands. `seconds_left` is None before the first round has ended.
 
-    `refining` is the number of rows that get extra rounds, `waiting` whether the gate is closed.
+    `refining` is the number of rows that get extra rounds, `waiting` whether the gate is closed. While models are
+    being exported, before the first launch, `visits` and `planned` count them.
     """
 
     launch: int
@@ -61,6 +67,7 @@ class Progress(msgspec.Struct, frozen=True):
     refining: int
     seconds_left: float | None
     waiting: bool = False
+    exporting: bool = False
 
 
 class Campaign(msgspec.Struct, frozen=True):
@@ -128,7 +135,16 @@ def run(
             )
     seconds = time.monotonic() - begin
     share = (samples.inference_ns - earlier_ns) / 1e9 / seconds
+    estimates = with_delegation(estimates, rows, settings.delegate)
     return Campaign(tuple(results), samples, gate, estimates, seconds, share)
+
+
+def with_delegation(estimates: Estimates, rows: Sequence[ModelRow], delegate: str) -> Estimates:
+    """The estimates, rows that XNNPACK does not run as a whole flagged."""
+    partial = {
+        row.id for row in rows if delegate == "xnnpack" and row.delegated_share is not None and row.delegated_share < 1
+    }
+    return with_flag(estimates, partial, PARTIAL_DELEGATION)
 
 
 class _Patience:
@@ -172,6 +188,7 @@ def _plan(device: Device, rows: Sequence[ModelRow], rounds: Mapping[str, int], s
     return Plan(
         launch=launch,
         run_pass="time",
+        engine=settings.engine,
         delegate=settings.delegate,
         threads=settings.threads,
         cores=device.choose_cores(settings.threads, settings.cores),

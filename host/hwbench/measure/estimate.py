@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping, Sequence, Set
 
 import msgspec
 import numpy as np
@@ -18,7 +18,9 @@ NOISY = "noisy"
 GATE_TIMEOUT = "gate_timeout"
 THROTTLED = "throttled"
 UNPINNED = "unpinned"
+EMULATED = "emulated"
 FAILED = "failed"
+PARTIAL_DELEGATION = "partial_delegation"
 
 NOISY_HALF_WIDTH = 0.05
 _THROTTLED_FREQUENCY = 0.9
@@ -63,6 +65,15 @@ def estimate(samples: Samples, estimator: Estimator, gate: Gate, seed: int = 0) 
     return Estimates(measurements, within, spread)
 
 
+def with_flag(estimates: Estimates, jobs: Set[str], flag: str) -> Estimates:
+    """The estimates, those of `jobs` carrying one flag more."""
+    measurements = {
+        job: msgspec.structs.replace(found, flags=(*found.flags, flag)) if job in jobs else found
+        for job, found in estimates.measurements.items()
+    }
+    return msgspec.structs.replace(estimates, measurements=measurements)
+
+
 def _factors(samples: Samples) -> dict[tuple[int, int], float]:
     """The drift of every (launch, round), relative to its launch's median round."""
     factors = {}
@@ -98,6 +109,8 @@ def _flags(found: Sequence[VisitSummary], samples: Samples, job: str, within: fl
         flags.append(THROTTLED)
     if not samples.pinned or not all(visit.on_mask for visit in found):
         flags.append(UNPINNED)
+    if samples.emulated:
+        flags.append(EMULATED)
     if job in samples.failures:
         flags.append(FAILED)
     return tuple(flags)

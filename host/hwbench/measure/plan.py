@@ -73,6 +73,7 @@ class LaunchLine(msgspec.Struct, frozen=True, tag_field="kind", tag="launch"):
     cores: tuple[int, ...] | None
     pid: int
     unix_ns: int
+    emulated: bool = False
 
 
 class LoadLine(msgspec.Struct, frozen=True, tag_field="kind", tag="load"):
@@ -93,6 +94,7 @@ class VisitLine(msgspec.Struct, frozen=True, tag_field="kind", tag="visit"):
     core_after: int | None = None
     frequency_khz: int | None = None
     temperature_mc: int | None = None
+    redone: int = 0
 
 
 class MemoryLine(msgspec.Struct, frozen=True, tag_field="kind", tag="memory"):
@@ -104,8 +106,8 @@ class MemoryLine(msgspec.Struct, frozen=True, tag_field="kind", tag="memory"):
 class OpEvent(msgspec.Struct, frozen=True):
     tag: str
     type: int
-    start_us: int
-    elapsed_us: int
+    start_us: float
+    elapsed_us: float
     node: int
     source: int
 

@@ -36,6 +36,7 @@ class Samples(msgspec.Struct, frozen=True):
     loads: dict[str, LoadLine]
     inference_ns: int
     pinned: bool
+    emulated: bool = False
 
     def rounds_of(self, job: str) -> int:
         return len(self.visits.get(job, ()))
@@ -74,10 +75,11 @@ def collect(results: Iterable[LaunchResult], estimator: Estimator, before: Sampl
     """`before` with the samples of further launches, numbered from `first`; whole lines of broken ones count."""
     visits = {job: list(found) for job, found in before.visits.items()}
     failures, loads = dict(before.failures), dict(before.loads)
-    inference, pinned = before.inference_ns, before.pinned
+    inference, pinned, emulated = before.inference_ns, before.pinned, before.emulated
     for index, result in enumerate(results, start=first):
         cores = None if result.launch is None else result.launch.cores
         pinned &= result.launch is None or cores is not None
+        emulated |= result.launch is not None and result.launch.emulated
         for visit in result.visits:
             visits.setdefault(visit.job, []).append(summarise(visit, index, estimator, cores))
             inference += sum(visit.wall_ns) + visit.warmup_ns
@@ -86,7 +88,7 @@ def collect(results: Iterable[LaunchResult], estimator: Estimator, before: Sampl
         for load in result.of(LoadLine):
             loads.setdefault(load.job, load)
             inference += load.first_ns
-    return Samples({job: tuple(found) for job, found in visits.items()}, failures, loads, inference, pinned)
+    return Samples({job: tuple(found) for job, found in visits.items()}, failures, loads, inference, pinned, emulated)
 
 
 def matrix(

@@ -8,7 +8,7 @@ odd pixel on one side only; XNNPACK fuses the two.
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from typing import Literal, TypeAlias
+from typing import TypeAlias
 
 import msgspec
 import numpy as np
@@ -16,6 +16,7 @@ from ai_edge_litert import schema_py_generated as schema
 from numpy.typing import NDArray
 
 from hwbench.errors import ModelError
+from hwbench.models.formats import Precision
 from hwbench.models.tflite_writer import Quantization, Tensor, TfliteWriter
 from hwbench.models.weights import Weights, folded
 from hwbench.spaces.ops import (
@@ -34,7 +35,6 @@ from hwbench.spaces.ops import (
 )
 from hwbench.spaces.space import NamedBlock
 
-Precision: TypeAlias = Literal["fp32", "int8"]
 Range: TypeAlias = tuple[float, float]
 
 _FUSED: dict[Activation, int] = {

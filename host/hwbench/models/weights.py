@@ -48,18 +48,19 @@ def folded(weights: Weights, name: str, op: Conv | Linear) -> tuple[Array, Array
     Raises ModelError when an array is missing or has the wrong shape.
     """
     shape = op.weight_shape if isinstance(op, Conv) else (op.out_channels, op.in_shape[2])
-    kernel = _array(weights, f"{name}.weight", shape)
+    kernel = array(weights, f"{name}.weight", shape)
     per_channel = (op.out_channels,)
     if isinstance(op, Linear) or f"{name}.bias" in weights:
-        return kernel, _array(weights, f"{name}.bias", per_channel)
+        return kernel, array(weights, f"{name}.bias", per_channel)
     scale, shift, mean, variance = (
-        _array(weights, f"{name}.bn_{part}", per_channel) for part in ("scale", "shift", "mean", "variance")
+        array(weights, f"{name}.bn_{part}", per_channel) for part in ("scale", "shift", "mean", "variance")
     )
     factor = scale / np.sqrt(variance + BATCH_NORM_EPSILON)
     return kernel * factor.reshape(-1, 1, 1, 1), shift - mean * factor
 
 
-def _array(weights: Weights, name: str, shape: tuple[int, ...]) -> Array:
+def array(weights: Weights, name: str, shape: tuple[int, ...]) -> Array:
+    """The named array as float32. Raises ModelError when it is missing or has another shape."""
     if name not in weights:
         raise ModelError(f"The weights lack the array {name!r}.")
     array = np.asarray(weights[name], np.float32)

@@ -19,11 +19,15 @@ UPGRADES: dict[int, Upgrade] = {}
 
 
 class Row(msgspec.Struct, frozen=True):
-    """A block and its latency, or why there is none."""
+    """A block and its latency, or why there is none.
+
+    `delegated_share` is the share of its ops that the delegate runs, where the exporter knows it.
+    """
 
     key: str
     measurement: Measurement | None = None
     failure: str | None = None
+    delegated_share: float | None = None
 
     @property
     def flags(self) -> tuple[str, ...]:
@@ -99,6 +103,8 @@ class LookupTable(msgspec.Struct, frozen=True, dict=True):
             found = row.measurement
             if (found is None) == (row.failure is None):
                 raise ValueError(f"row {row.key} needs a measurement or a failure")
+            if row.delegated_share is not None and not 0 <= row.delegated_share <= 1:
+                raise ValueError(f"row {row.key} has an impossible share of delegated ops")
             if found is not None and not 0 < found.lower_us <= found.value_us <= found.upper_us < 1e12:
                 raise ValueError(f"row {row.key} has an impossible latency or interval")
 

@@ -2,16 +2,18 @@
 
 from __future__ import annotations
 
+import contextlib
 import os
 import shutil
 from pathlib import Path
 
 import msgspec
 
-from hwbench.devices import LocalDevice
-from hwbench.devices.runner_files import python_runner
-from hwbench.errors import HwbenchError
-from hwbench.workflows.settings import cache_folder
+from hwbench.devices import Device, LocalDevice, bundle, bundle_store
+from hwbench.errors import DeviceError, HwbenchError, RunnerError
+from hwbench.files import cache_folder
+from hwbench.models.formats import FORMATS
+from hwbench.records import EngineRecord
 
 _LEAST_FREE_BYTES = 500 << 20
 _BUSY_LOAD = 0.5
@@ -29,22 +31,36 @@ class Finding(msgspec.Struct, frozen=True):
 
 def examine() -> list[Finding]:
     """The engine, the runner, the machine's quietness, space on disk, adb."""
-    return [_runner(), _engine(), _cores(), _quiet(), _disk(), _cache(), _adb()]
+    return [_runner(), _bundles(), _engine(), _cores(), _quiet(), _disk(), _cache(), _adb()]
 
 
 def _runner() -> Finding:
     try:
-        return Finding("runner", True, True, f"Python runner at {python_runner()}")
+        device = LocalDevice()
+        return Finding("runner", True, True, f"{device.runner_title} ({device.runner})")
     except HwbenchError as error:
         return Finding("runner", False, True, error.message, error.hint or "")
 
 
+def _bundles() -> Finding:
+    ready = [name for name, target in bundle.TARGETS.items() if bundle_store.find(target) is not None]
+    advice = "" if ready else "`hwbench runner build` makes one; without it this computer uses the Python runner."
+    return Finding("bundles", bool(ready), False, ", ".join(ready) or "none", advice)
+
+
+def engines_of(device: Device) -> tuple[EngineRecord, ...]:
+    """The engines that work on a device."""
+    found = []
+    for name in FORMATS:
+        with contextlib.suppress(DeviceError, RunnerError):
+            found.append(device.engine(name))
+    return tuple(found)
+
+
 def _engine() -> Finding:
-    try:
-        engine = LocalDevice().engine()
-    except HwbenchError as error:
-        return Finding("engine", False, True, error.message, error.hint or "")
-    return Finding("engine", True, True, f"{engine.package} {engine.version}")
+    found = engines_of(LocalDevice())
+    described = ", ".join(f"{engine.package} {engine.version}" for engine in found)
+    return Finding("engine", bool(found), True, described or "none", "" if found else "Install ai-edge-litert.")
 
 
 def _cores() -> Finding:

@@ -2,20 +2,23 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from pathlib import Path
 
+import msgspec
 import numpy as np
 
 from hwbench.errors import DeviceError
-from hwbench.files import sha256
+from hwbench.files import cache_folder, sha256
 from hwbench.measure.anchors import ANCHORS
-from hwbench.measure.campaign import ModelRow
-from hwbench.models.calibration import activation_ranges, seeded_inputs
-from hwbench.models.litert import Precision, write_model
+from hwbench.measure.campaign import ModelRow, Progress
+from hwbench.models.calibration import seeded_inputs
+from hwbench.models.formats import FORMATS, Authored, ModelJob, Precision
 from hwbench.models.weights import random_weights
 from hwbench.records import DeviceRecord
+from hwbench.spaces.blocks import Block
 from hwbench.spaces.space import NamedBlock, Space
+from hwbench.workflows.settings import MeasureOptions
 
 _WEIGHT_SEED = 0
 _CALIBRATION_INPUTS = 2
@@ -23,51 +26,77 @@ _SAMPLED_NETWORKS = 200
 _BYTES = {"fp32": 4, "int8": 1}
 
 
-def block_rows(space: Space, precision: Precision, folder: Path) -> list[ModelRow]:
+class RowModel(msgspec.Struct, frozen=True):
+    """A model that a row needs: the row's id, the stem of its file, its blocks."""
+
+    id: str
+    stem: str
+    network: tuple[NamedBlock, ...]
+    anchor: bool = False
+
+
+def block_models(space: Space) -> list[RowModel]:
     """A model per distinct block of the space, its key as id."""
     return [
-        model_row(block.key, f"block-{number:04d}", [NamedBlock("block", block)], precision, folder)
-        for number, block in enumerate(space.distinct_blocks)
+        RowModel(block.key, f"block-{number:04d}", _alone(block)) for number, block in enumerate(space.distinct_blocks)
     ]
 
 
-def anchor_rows(precision: Precision, folder: Path) -> list[ModelRow]:
-    return [
-        model_row(name, name, [NamedBlock("block", block)], precision, folder, anchor=True)
-        for name, block in ANCHORS.items()
-    ]
+def anchor_models() -> list[RowModel]:
+    return [RowModel(name, name, _alone(block), anchor=True) for name, block in ANCHORS.items()]
 
 
-def network_rows(
-    space: Space, architectures: Iterable[Sequence[int]], precision: Precision, folder: Path
-) -> list[ModelRow]:
+def network_models(space: Space, architectures: Iterable[Sequence[int]]) -> list[RowModel]:
     """A model per architecture, `network-0`, `network-1`, ... as ids."""
     return [
-        model_row(f"network-{number}", f"network-{number:04d}", space.network(architecture), precision, folder)
+        RowModel(f"network-{number}", f"network-{number:04d}", space.network(architecture))
         for number, architecture in enumerate(architectures)
     ]
 
 
-def model_row(
-    row: str, stem: str, network: Sequence[NamedBlock], precision: Precision, folder: Path, anchor: bool = False
-) -> ModelRow:
-    """Writes one model with seeded random weights under `folder`/models."""
-    weights = random_weights(network, _WEIGHT_SEED)
-    ranges = None
-    if precision == "int8":
-        inputs = seeded_inputs(network[0].block.in_shape, _CALIBRATION_INPUTS, _WEIGHT_SEED)
-        ranges = activation_ranges(network, weights, inputs)
-    data = write_model(network, weights, precision, ranges).data
-    path = folder / "models" / f"{stem}.tflite"
+def write_rows(
+    models: Sequence[RowModel],
+    options: MeasureOptions,
+    folder: Path,
+    on_progress: Callable[[int, int], None] = lambda done, total: None,
+) -> list[ModelRow]:
+    """Writes the models with seeded random weights under `folder`/models; exports are kept in the user's cache.
+
+    Raises ModelError for one that cannot be written, DeviceError when the disk refuses.
+    """
+    known = FORMATS[options.engine]
+    jobs = [_job(model) for model in models]
+    authored = known.author(jobs, options.precision, options.delegate, cache_folder() / "exports", on_progress)
+    return [_write(model, found, folder, known.suffix) for model, found in zip(models, authored, strict=True)]
+
+
+def exporting(on_progress: Callable[[Progress], None]) -> Callable[[int, int], None]:
+    """Shows how many models are written where a campaign's progress is shown."""
+    return lambda done, total: on_progress(Progress(0, done, total, 0, None, exporting=True))
+
+
+def _alone(block: Block) -> tuple[NamedBlock, ...]:
+    return (NamedBlock("block", block),)
+
+
+def _job(model: RowModel) -> ModelJob:
+    images = seeded_inputs(model.network[0].block.in_shape, _CALIBRATION_INPUTS, _WEIGHT_SEED)
+    return ModelJob(model.id, model.network, random_weights(model.network, _WEIGHT_SEED), images)
+
+
+def _write(model: RowModel, authored: Authored, folder: Path, suffix: str) -> ModelRow:
+    path = folder / "models" / f"{model.stem}{suffix}"
+    data = authored.data
     try:
         path.write_bytes(data)
     except OSError as error:
         raise DeviceError(
             f"{path} cannot be written: {error.strerror}.", hint="Free some space and try again."
         ) from error
-    largest = max(int(np.prod(op.out_shape)) for named in network for op in named.block.ops()) * 4
+    largest = max(int(np.prod(op.out_shape)) for named in model.network for op in named.block.ops()) * 4
     # Kernels are packed once more by the engine; two of the largest activations live at a time, with some slack.
-    return ModelRow(row, f"models/{stem}.tflite", sha256(data), 2 * len(data) + 4 * largest, anchor)
+    memory = 2 * len(data) + 4 * largest
+    return ModelRow(model.id, f"models/{path.name}", sha256(data), memory, model.anchor, authored.delegated_share)
 
 
 def flush_bytes(space: Space, precision: Precision, record: DeviceRecord) -> int:

@@ -14,12 +14,12 @@ import hwbench
 from hwbench import files, spaces
 from hwbench.devices import Device, LocalDevice
 from hwbench.errors import UsageError
-from hwbench.measure.campaign import Campaign, Progress, run
+from hwbench.measure.campaign import Campaign, ModelRow, Progress, run
 from hwbench.measure.session import Session
 from hwbench.records import DeviceRecord, Target
 from hwbench.tables import lookup
 from hwbench.tables.lookup import LaunchRecord, LookupTable, Row, SamplesFile
-from hwbench.workflows.model_rows import anchor_rows, block_rows, flush_bytes
+from hwbench.workflows.model_rows import anchor_models, block_models, exporting, flush_bytes, write_rows
 from hwbench.workflows.settings import MeasureOptions, baseline_store, campaign_settings, target_of
 
 DEFAULT_FOLDER = Path("hwbench-results")
@@ -70,7 +70,7 @@ def profile(
     with device.lock():
         settings = campaign_settings(options, flush_bytes(chosen, options.precision, record))
         session = Session.open(folder, _decisive(chosen.name, target, options), resume)
-        rows = anchor_rows(options.precision, folder) + block_rows(chosen, options.precision, folder)
+        rows = write_rows(anchor_models() + block_models(chosen), options, folder, exporting(on_progress))
         baseline = baseline_store()
         known = baseline.load(target, record.boot_id)
         campaign = run(device, rows, settings, session, known, on_progress)
@@ -88,7 +88,7 @@ def profile(
             flush_bytes=settings.flush_bytes,
             hwbench_version=hwbench.__version__,
             created_at=datetime.now(UTC).isoformat(timespec="seconds"),
-            rows=tuple(_row(block.key, campaign) for block in chosen.distinct_blocks),
+            rows=tuple(_row(row, campaign) for row in rows if not row.anchor),
             anchors={row.id: campaign.estimates.measurements[row.id] for row in rows
                      if row.anchor and row.id in campaign.estimates.measurements},
             launches=launch_records(campaign),
@@ -131,10 +131,10 @@ def launch_records(campaign: Campaign) -> tuple[LaunchRecord, ...]:
     return tuple(records)
 
 
-def _row(key: str, campaign: Campaign) -> Row:
-    if key in campaign.estimates.measurements:
-        return Row(key, campaign.estimates.measurements[key])
-    return Row(key, failure=campaign.samples.failures.get(key, "not measured"))
+def _row(row: ModelRow, campaign: Campaign) -> Row:
+    found = campaign.estimates.measurements.get(row.id)
+    failure = None if found else campaign.samples.failures.get(row.id, "not measured")
+    return Row(row.id, found, failure, row.delegated_share)
 
 
 def _decisive(space: str, target: Target, options: MeasureOptions) -> dict[str, str]:
@@ -142,7 +142,7 @@ def _decisive(space: str, target: Target, options: MeasureOptions) -> dict[str, 
     return {
         "space": space,
         "device": target.device_id,
-        "engine": f"{target.engine.package} {target.engine.version}",
+        "engine library": f"{target.engine.package} {target.engine.version}",
         "runner": target.runner,
         **{name: str(getattr(options, name)) for name in options.__struct_fields__},
     }

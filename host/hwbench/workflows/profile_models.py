@@ -13,19 +13,19 @@ import numpy as np
 
 from hwbench import files
 from hwbench.devices import Device, LaunchRequest, LocalDevice
-from hwbench.errors import DataError, ModelError, RunnerError
+from hwbench.errors import DataError, ModelError, RunnerError, UsageError
 from hwbench.measure.campaign import Campaign, ModelRow, Progress, run
 from hwbench.measure.plan import Burst, Job, LoadLine, MemoryLine, OpEvent, OpsLine, Pass, Plan
 from hwbench.measure.presets import Preset
 from hwbench.measure.results import LaunchResult, read_results
 from hwbench.measure.session import Session
+from hwbench.models.formats import SUFFIXES, Engine, format_of
 from hwbench.records import DeviceRecord, Measurement, Target
 from hwbench.tables.lookup import LaunchRecord
-from hwbench.workflows.model_rows import anchor_rows
+from hwbench.workflows.model_rows import anchor_models, exporting, write_rows
 from hwbench.workflows.profile import launch_records
 from hwbench.workflows.settings import MeasureOptions, baseline_store, campaign_settings, target_of
 
-_IDENTIFIER = b"TFL3"
 _PASS_DEADLINE_S = 300.0
 _PROFILED_INVOKES = 30
 _DELEGATED, _OPERATOR = 8, 2
@@ -92,11 +92,10 @@ def profile_models(
 ) -> ModelsResult:
     """Latency of each model file, and with `passes` its peak memory and per-op table.
 
-    Raises DataError for a missing file, ModelError for one that is no model or does not run, DeviceBusy, RunnerError.
+    The files decide the engine, whatever `options` says. Raises UsageError for files of several engines,
+    DataError for a missing file, ModelError for one that is no model or does not run, DeviceBusy, RunnerError.
     """
-    for path in models:
-        _check(path)
-    options = options or MeasureOptions()
+    options = msgspec.structs.replace(options or MeasureOptions(), engine=engine_of(models))
     device = device or LocalDevice()
     record = device.record()
     target = target_of(device, record.id, msgspec.structs.replace(options, cache="warm"))
@@ -104,7 +103,10 @@ def profile_models(
     try:
         with device.lock():
             session = Session.open(folder, {}, resume=False)
-            rows = [*anchor_rows("fp32", folder), *(_row(number, path, folder) for number, path in enumerate(models))]
+            anchors = write_rows(
+                anchor_models(), msgspec.structs.replace(options, precision="fp32"), folder, exporting(on_progress)
+            )
+            rows = [*anchors, *(_row(number, path, folder) for number, path in enumerate(models))]
             settings = msgspec.structs.replace(campaign_settings(options, 0), preset=_PRESETS[options.preset])
             store = baseline_store()
             known = store.load(target, record.boot_id)
@@ -147,17 +149,25 @@ def _is_delegate_call(event: OpEvent) -> bool:
     return event.type == _OPERATOR and bool(re.search(r"delegate", event.tag, re.IGNORECASE))
 
 
-def _check(path: Path) -> None:
-    if not path.is_file():
-        raise DataError(f"{path} is not a file.", hint="Give the path of a .tflite model.")
-    data = files.read(path)
-    if data[4:8] != _IDENTIFIER:
-        raise ModelError(f"{path} is not a .tflite model.", hint="It should be a flatbuffer with the identifier TFL3.")
+def engine_of(models: Sequence[Path]) -> Engine:
+    """The one engine that runs all these files, told from their bytes.
+
+    Raises DataError for a missing file, ModelError for one that is no model, UsageError when they need several.
+    """
+    found: dict[Engine, Path] = {}
+    for path in models:
+        if not path.is_file():
+            raise DataError(f"{path} is not a file.", hint=f"Give the path of a {' or '.join(SUFFIXES)} model.")
+        found.setdefault(format_of(path, files.read(path)).engine, path)
+    if len(found) != 1:
+        named = " and ".join(f"{path} {engine}" for engine, path in found.items())
+        raise UsageError(f"Models of one engine are profiled together; {named or 'there is no model'}.")
+    return next(iter(found))
 
 
 def _row(number: int, path: Path, folder: Path) -> ModelRow:
     data = files.read(path)
-    name = f"models/model-{number}.tflite"
+    name = f"models/model-{number}{format_of(path, data).suffix}"
     files.write_atomically(folder / name, data)
     return ModelRow(f"model-{number}", name, files.sha256(data), 3 * len(data))
 
@@ -176,6 +186,7 @@ def _extra(
     plan = Plan(
         launch=0,
         run_pass=run_pass,
+        engine=options.engine,
         delegate=options.delegate,
         threads=options.threads,
         cores=device.choose_cores(options.threads, options.cores),
@@ -199,7 +210,7 @@ def _extra(
 def _profile(path: Path, row: ModelRow, campaign: Campaign, extra: Sequence[_Extra]) -> ModelProfile:
     if row.id not in campaign.estimates.measurements:
         reason = campaign.samples.failures.get(row.id, "it gave no result")
-        raise ModelError(f"{path} does not run: {reason}.", hint="Check that it is a complete .tflite model.")
+        raise ModelError(f"{path} does not run: {reason}.", hint="Check that it is a complete model file.")
     load: LoadLine = campaign.samples.loads[row.id]
     wall = np.concatenate(
         [np.asarray(v.wall_ns, float) / 1e3 for result in campaign.results for v in result.visits if v.job == row.id]

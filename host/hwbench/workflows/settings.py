@@ -2,24 +2,26 @@
 
 from __future__ import annotations
 
-from pathlib import Path
 from typing import Literal, TypeAlias
 
 import msgspec
 
 from hwbench.devices import Device
+from hwbench.files import cache_folder
 from hwbench.measure.baseline import BaselineStore
 from hwbench.measure.campaign import Settings
 from hwbench.measure.presets import preset
-from hwbench.models.litert import Precision
+from hwbench.models.formats import Delegate, Engine, Precision, check_combination
 from hwbench.records import Estimator, Target
 
-Delegate: TypeAlias = Literal["xnnpack", "builtin"]
 Cache: TypeAlias = Literal["cold", "warm"]
 
 
 class MeasureOptions(msgspec.Struct, frozen=True):
-    """`cache`: whether a block's weights are evicted before each timed invoke, as they are in a network."""
+    """`cache`: whether a block's weights are evicted before each timed invoke, as they are in a network.
+
+    Raises UsageError for an engine that does not run the precision with the delegate.
+    """
 
     preset: str = "quick"
     precision: Precision = "fp32"
@@ -28,6 +30,10 @@ class MeasureOptions(msgspec.Struct, frozen=True):
     cores: tuple[int, ...] = ()
     cache: Cache = "cold"
     seed: int = 0
+    engine: Engine = "litert"
+
+    def __post_init__(self) -> None:
+        check_combination(self.engine, self.delegate, self.precision)
 
 
 # Blocks that share one flush.
@@ -38,6 +44,7 @@ def campaign_settings(options: MeasureOptions, flush_bytes: int) -> Settings:
     """With `flush_bytes` the rows take turns in groups, each turn after a flush."""
     flushed = flush_bytes if options.cache == "cold" else 0
     return Settings(
+        engine=options.engine,
         delegate=options.delegate,
         threads=options.threads,
         cores=options.cores,
@@ -52,7 +59,7 @@ def campaign_settings(options: MeasureOptions, flush_bytes: int) -> Settings:
 def target_of(device: Device, device_id: str, options: MeasureOptions) -> Target:
     return Target(
         device_id=device_id,
-        engine=device.engine(),
+        engine=device.engine(options.engine),
         delegate=options.delegate,
         precision=options.precision,
         batch=1,
@@ -67,10 +74,3 @@ def target_of(device: Device, device_id: str, options: MeasureOptions) -> Target
 def baseline_store() -> BaselineStore:
     """The best anchor levels known; anchors are the same in every workflow."""
     return BaselineStore(cache_folder() / "anchors")
-
-
-def cache_folder() -> Path:
-    """Where hwbench remembers things between runs, per user."""
-    import platformdirs
-
-    return Path(platformdirs.user_cache_dir("hwbench"))

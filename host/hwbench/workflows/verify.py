@@ -16,12 +16,12 @@ from hwbench.errors import DataError, Incomparable, UsageError
 from hwbench.measure.campaign import Campaign, Progress, run
 from hwbench.measure.session import Session
 from hwbench.measure.statistics import spearman
-from hwbench.models.litert import Precision
+from hwbench.models.formats import FORMATS, Delegate, Engine, Precision
 from hwbench.records import Target
 from hwbench.tables import lookup
 from hwbench.tables.lookup import Additivity, LaunchRecord, LookupTable, SamplesFile
 from hwbench.tables.source import TableSource
-from hwbench.workflows.model_rows import anchor_rows, network_rows
+from hwbench.workflows.model_rows import anchor_models, exporting, network_models, write_rows
 from hwbench.workflows.profile import launch_records, write_samples
 from hwbench.workflows.settings import MeasureOptions, baseline_store, campaign_settings, target_of
 
@@ -88,7 +88,9 @@ def verify(
     with device.lock():
         decisive = {"table": table.created_at, "networks": str(networks), "seed": str(seed), "preset": options.preset}
         session = Session.open(folder, decisive, resume)
-        rows = anchor_rows(options.precision, folder) + network_rows(space, architectures, options.precision, folder)
+        rows = write_rows(
+            anchor_models() + network_models(space, architectures), options, folder, exporting(on_progress)
+        )
         # A network evicts its own weights; nothing needs flushing between its invokes.
         settings = campaign_settings(options, flush_bytes=0)
         store = baseline_store()
@@ -162,15 +164,18 @@ def _compare(
 def _options(table: LookupTable, preset: str | None, seed: int) -> MeasureOptions:
     target = table.target
     precision: Precision = "int8" if target.precision == "int8" else "fp32"
+    engine: Engine = "executorch" if target.engine.name == "executorch" else "litert"
+    delegate: Delegate = next((known for known in FORMATS[engine].delegates if known == target.delegate), "xnnpack")
     cores = () if " of " in target.cores else tuple(int(core) for core in target.cores.split(","))
     return MeasureOptions(
         preset=preset or table.preset,
         precision=precision,
-        delegate="builtin" if target.delegate == "builtin" else "xnnpack",
+        delegate=delegate,
         threads=target.threads,
         cores=cores,
         cache="warm" if target.cache == "warm" else "cold",
         seed=seed,
+        engine=engine,
     )
 
 

@@ -1,0 +1,51 @@
+// The result file: JSON lines, each written whole; the footer makes it complete.
+#pragma once
+
+#include <cstdint>
+#include <nlohmann/json.hpp>
+#include <stdexcept>
+#include <string>
+
+#include "sha256.h"
+
+namespace hwbench {
+
+using Line = nlohmann::ordered_json;
+
+/// The result file cannot be written; the message is the system's.
+class OutputError : public std::runtime_error {
+ public:
+  using std::runtime_error::runtime_error;
+};
+
+class Results {
+ public:
+  /// Throws OutputError, as every method does.
+  explicit Results(const std::string& path);
+  ~Results();
+  Results(const Results&) = delete;
+  Results& operator=(const Results&) = delete;
+
+  void write(const Line& line);
+  void close(const std::string& status);
+
+ private:
+  void append(const std::string& text);
+
+  int file_;
+  Sha256 hash_;
+  std::uint64_t lines_ = 0;
+};
+
+/// A small file beside the results that changes while the runner is alive, at most once a second.
+class Heartbeat {
+ public:
+  explicit Heartbeat(std::string path);
+  void beat();
+
+ private:
+  std::string path_;
+  std::int64_t next_ns_ = 0;
+};
+
+}  // namespace hwbench

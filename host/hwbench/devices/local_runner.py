@@ -1,0 +1,82 @@
+"""Which runner executes plans on this computer: the native one where a bundle is there, else the Python one."""
+
+from __future__ import annotations
+
+import json
+import platform
+import subprocess
+import sys
+from pathlib import Path
+from typing import Any
+
+import msgspec
+
+from hwbench.devices import bundle_store
+from hwbench.devices.bundle import TARGETS, Bundle, BundleTarget
+from hwbench.devices.runner_files import python_runner
+from hwbench.errors import DeviceError, RunnerCrashed
+from hwbench.records import EngineRecord
+
+_SELFTEST_S = 120.0
+
+
+class LocalRunner(msgspec.Struct, frozen=True):
+    """A runner as a command; `title` is how it is called in messages, `install` what brings a missing engine."""
+
+    command: tuple[str, ...]
+    title: str
+    install: str
+
+
+def choose(python: Path | None = None) -> LocalRunner:
+    """The Python runner of an interpreter if one is named, else the native runner, else the Python one."""
+    if python is None:
+        target = local_target()
+        found = None if target is None else bundle_store.find(target)
+        if found is not None:
+            return of_bundle(found)
+    return of_python(python or Path(sys.executable))
+
+
+def of_python(python: Path) -> LocalRunner:
+    return LocalRunner((str(python), str(python_runner())), f"the Python runner with {python}",
+                       "Install ai-edge-litert or executorch there.")  # fmt: skip
+
+
+def of_bundle(bundle: Bundle) -> LocalRunner:
+    return LocalRunner(bundle.command, "the native runner",
+                       f"Run `hwbench runner fetch --target {bundle.manifest.target}`.")  # fmt: skip
+
+
+def local_target() -> BundleTarget | None:
+    """The bundle target of this computer; None where there is none."""
+    names = {"x86_64": "linux-x86_64", "aarch64": "linux-arm64"}
+    name = names.get(platform.machine()) if platform.system() == "Linux" else None
+    return None if name is None else TARGETS[name]
+
+
+class Selftest(msgspec.Struct, frozen=True):
+    """What a runner says of the machine it is on."""
+
+    runner: str
+    emulated: bool
+    engines: dict[str, dict[str, Any]]
+
+    def engine(self, name: str, runner: LocalRunner) -> EngineRecord:
+        """Raises DeviceError when the runner cannot use that engine."""
+        found = self.engines.get(name, {"error": "this runner does not know it"})
+        if "error" in found:
+            raise DeviceError(f"{runner.title} cannot use {name}: {found['error']}.", hint=runner.install)
+        return EngineRecord(name, found["engine_package"], found["engine_version"], found["engine_sha256"])
+
+
+def selftest(runner: LocalRunner, engine: str | None = None) -> Selftest:
+    """The runner's own report on one engine, or on all. Raises RunnerCrashed when it gives none."""
+    command = [*runner.command, "--selftest", *([engine] if engine else [])]
+    try:
+        done = subprocess.run(command, capture_output=True, text=True, timeout=_SELFTEST_S, check=False)
+        report = json.loads(done.stdout)
+        engines = {str(entry["engine"]): dict(entry) for entry in report["engines"]}
+        return Selftest(str(report["runner"]), bool(report["emulated"]), engines)
+    except (OSError, ValueError, KeyError, TypeError, subprocess.TimeoutExpired) as error:
+        raise RunnerCrashed(f"The self-test of {runner.title} failed: {error}.") from error
