@@ -9,6 +9,7 @@ import typer
 
 from hwbench import __version__
 from hwbench.cli import runner, table
+from hwbench.cli.compare import compare
 from hwbench.cli.devices import devices
 from hwbench.cli.doctor import doctor
 from hwbench.cli.output import print_json, resume_command, say
@@ -33,6 +34,7 @@ app.command()(devices)
 app.command()(profile)
 app.add_typer(table.app, name="table")
 app.add_typer(runner.app, name="runner")
+app.command()(compare)
 app.command()(report)
 app.command()(reproduce)
 

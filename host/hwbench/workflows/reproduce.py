@@ -53,6 +53,14 @@ class Check(msgspec.Struct, frozen=True):
         return abs(self.computed - self.expected) <= self.tolerance
 
 
+class AtLeast(Check, frozen=True):
+    """A published figure that the computed one should reach, `tolerance` aside; more is as good."""
+
+    @property
+    def agrees(self) -> bool:
+        return self.computed >= self.expected - self.tolerance
+
+
 class Reproduction(msgspec.Struct, frozen=True):
     name: str
     checks: tuple[Check, ...]
@@ -71,7 +79,7 @@ def tables(data: Path | None = None) -> Reproduction:
     needed = (
         *_NOTE10.values(), *_JETSON.values(), _PIXEL1, _TUNAS, _NETWORK_30MS, _NETWORK_79MS, *_RELEASED.values(),
     )  # fmt: skip
-    folder = _data_folder(data, needed)
+    folder = data_folder(data, needed)
     note10, jetson = ([_table(folder / one.local) for one in device.values()] for device in (_NOTE10, _JETSON))
     pixel1, tunas = _table(folder / _PIXEL1.local), _table(folder / _TUNAS.local)
     checks = [
@@ -154,7 +162,7 @@ def _network(path: Path) -> tuple[NamedBlock, ...]:
     return net_config.read(Document.open(path))
 
 
-def _data_folder(data: Path | None, needed: Sequence[Published]) -> Path:
+def data_folder(data: Path | None, needed: Sequence[Published]) -> Path:
     """The folder of published data, every needed file checked by its hash."""
     named = data or (Path(found) if (found := os.environ.get(DATA_VARIABLE)) else None)
     wanted = [f"{one.repository}: {one.path} (sha256 {one.sha256}) as {one.local}" for one in needed]

@@ -19,7 +19,11 @@ _HAN = ("han-cai/files", "luts/han-cai_files", None)
 _PROXYLESS = ("mit-han-lab/proxylessnas", "luts/mit-han-lab_proxylessnas", "MIT")
 _JETSON = ("UoS-EEC/DynamicOFA", "luts/UoS-EEC_DynamicOFA", None)
 _TFNAS = ("AberHu/TF-NAS", "luts/AberHu_TF-NAS", "MIT")
+_HELP = ("HayeonLee/HELP", "help", "MIT")
+_ONE_PROXY = ("Ren-Research/OneProxy", "oneproxy", "MIT")
+_CELLS = ("v-tao/nats-bench-landscape", "nb201", None)
 _NETWORKS = "ofa/ofa_specialized"
+_CELL_LATENCIES = "data/nasbench201/latency"
 
 _FILES = (
     (_HAN, "proxylessnas/mobile_trim.yaml", "087e855ea77f9b257e72f3637333a3e0938f6df77f579520f16d057ac45380aa"),
@@ -51,6 +55,14 @@ _FILES = (
      "slim/nas/latency_855.txt", "fb3f0fa04f9960f0983979bec9603f870fc7d5603f465fdf0adaf3896b84ecaf"),
     (_TFNAS, "latency_pkl/latency_cpu.pkl", "dfb5363d71a8421a81499c9191431305968fb1d2e1467a6fdd41153d6153ca23"),
     (_TFNAS, "latency_pkl/latency_gpu.pkl", "743b2d77331a7741eb5c4ff6b3728394e2145407c05bf69f0e0f614193ed2fd3"),
+    (_ONE_PROXY, "latency.csv", "ecc911b8ffa51f8b99310f961cd7017397bbac8d646fd8437c07d9b1d4e02f57"),
+    (_CELLS, "accuracy.csv", "f537adafa070415ed465be76e6e9fbc1704c89f4e7b3d454a9481d21c2b19672"),
+    (_HELP, f"{_CELL_LATENCIES}/pixel3.pt", "cf1387da12e06b1d4541ce85f3ca4869d551084e09daf4acf024b6e21a80d465"),
+    (_HELP, f"{_CELL_LATENCIES}/raspi4.pt", "2fae425c50bcaef7aacc5391244cd0af98bfc7fba689a8741e461cb18192f57c"),
+    (_HELP, f"{_CELL_LATENCIES}/fpga.pt", "6a0333c1476a3ab039d8c39e5d42ac99efe9e7f3ff521289569013fa84233b28"),
+    (_HELP, f"{_CELL_LATENCIES}/eyeriss.pt", "6f1dd2f8c0442289a09ab78e63e49bde96489f6d455cc33d5fa5aed37edb5d03"),
+    (_HELP, f"{_CELL_LATENCIES}/1080ti_1.pt", "4028f52b2c2441da126932e3827ae11a7f76d39818c4374c1b9ab9df236e23f4"),
+    (_HELP, f"{_CELL_LATENCIES}/pixel2.pt", "051845ddefc2bc138f21e2217f6c7827fe280c78375cbfb4b5bd252a888cb950"),
 )  # fmt: skip
 
 # Where the path in the repository is not the one below the data folder.
@@ -60,6 +72,8 @@ _MOVED = {
        for resolution in (160, 192, 224)},
     "proxylessnas_search_kernel.json": "tunas/cost_model_data.py (its kernel and bias, decoded)",
     "proxylessnas_search_decoded.json": "tunas/cost_model_data.py (its kernel and bias, decoded, by layer)",
+    "latency.csv": "latency_data/*.pickle (12 targets, as one CSV with NAS-Bench-201's indices)",
+    "accuracy.csv": "nats_bench.csv (test accuracies by index, as one CSV)",
 }  # fmt: skip
 
 PUBLISHED: dict[str, Published] = {

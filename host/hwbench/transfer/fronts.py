@@ -1,0 +1,78 @@
+"""Exact Pareto fronts of latency and accuracy, and what another target's front costs."""
+
+from __future__ import annotations
+
+import msgspec
+import numpy as np
+from numpy.typing import NDArray
+
+from hwbench.transfer.ranks import Floats
+
+# Budgets: these quantiles of the target's latencies.
+SHARES = tuple(share / 10 for share in range(1, 10))
+
+
+class BudgetRegret(msgspec.Struct, frozen=True):
+    """The best accuracy under a budget: `best` of all architectures, `kept` of the proxy's front (None: none fits)."""
+
+    budget_us: float
+    best: float
+    kept: float | None
+
+    @property
+    def regret(self) -> float | None:
+        return None if self.kept is None else self.best - self.kept
+
+
+class FrontRegret(msgspec.Struct, frozen=True):
+    """What choosing from the proxy's front costs on the target, budget by budget, in the unit of the accuracy."""
+
+    budgets: tuple[BudgetRegret, ...]
+
+    @property
+    def mean(self) -> float | None:
+        """Over the budgets that some architecture of the proxy's front keeps; None when there is none."""
+        found = [one.regret for one in self.budgets if one.regret is not None]
+        return float(np.mean(found)) if found else None
+
+    @property
+    def worst(self) -> float | None:
+        return max((one.regret for one in self.budgets if one.regret is not None), default=None)
+
+    @property
+    def unmet(self) -> int:
+        """Budgets that no architecture of the proxy's front keeps."""
+        return sum(one.kept is None for one in self.budgets)
+
+
+def front(latency_us: Floats, accuracy: Floats) -> NDArray[np.intp]:
+    """Indices of the architectures that no other beats in one and equals in the other, by rising latency.
+
+    Both of shape (n,); NaN in either keeps an architecture out. Of equals in both the first is taken.
+    """
+    known = np.flatnonzero(np.isfinite(latency_us) & np.isfinite(accuracy))
+    order = known[np.lexsort((known, -accuracy[known], latency_us[known]))]
+    if not len(order):
+        return order
+    best_before = np.concatenate([[-np.inf], np.maximum.accumulate(accuracy[order])[:-1]])
+    found: NDArray[np.intp] = order[accuracy[order] > best_before]
+    return found
+
+
+def front_regret(target_us: Floats, proxy_us: Floats, accuracy: Floats) -> FrontRegret:
+    """Accuracy lost on the target by choosing from the proxy's exact front, for nine budgets.
+
+    The front's architectures are known by their latency on the target, so no budget is broken: the loss is that better
+    ones are not on the front.
+    """
+    both = np.isfinite(target_us) & np.isfinite(proxy_us) & np.isfinite(accuracy)
+    target, proxy, scores = target_us[both], proxy_us[both], accuracy[both]
+    if not len(target):
+        return FrontRegret(())
+    chosen = front(proxy, scores)
+    budgets = []
+    for budget in np.quantile(target, SHARES):
+        fitting = scores[chosen][target[chosen] <= budget]
+        best = float(scores[target <= budget].max())
+        budgets.append(BudgetRegret(float(budget), best, float(fitting.max()) if len(fitting) else None))
+    return FrontRegret(tuple(budgets))
