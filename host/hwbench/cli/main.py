@@ -8,13 +8,12 @@ from typing import Annotated
 import typer
 
 from hwbench import __version__
-from hwbench.cli import table
+from hwbench.cli import reproduce, table
 from hwbench.cli.devices import devices
 from hwbench.cli.doctor import doctor
 from hwbench.cli.output import print_json, resume_command, say
 from hwbench.cli.profile import profile
 from hwbench.cli.report import report
-from hwbench.cli.reproduce import reproduce
 from hwbench.errors import HwbenchError, MissingRows
 
 # Exit codes after which a session still holds what was measured.
@@ -33,7 +32,7 @@ app.command()(devices)
 app.command()(profile)
 app.add_typer(table.app, name="table")
 app.command()(report)
-app.command()(reproduce)
+app.add_typer(reproduce.app, name="reproduce")
 
 
 def _version(wanted: bool) -> None:

@@ -10,22 +10,40 @@ import typer
 
 from hwbench.cli.output import Json, print_json, print_view
 
+app = typer.Typer(no_args_is_help=True, help="Published figures beside computed ones.")
 
-class StudyName(StrEnum):
-    tables = "tables"
+Data = Annotated[Path | None, typer.Option(help="Folder of published data; by default the variable HWBENCH_DATA.")]
 
 
-def reproduce(
-    study: Annotated[StudyName, typer.Argument(help="Whose figures: `tables`, those of published tables.")],
-    data: Annotated[
-        Path | None, typer.Option(help="Folder of published data; by default the variable HWBENCH_DATA.")
-    ] = None,
-    json: Json = False,
-) -> None:
-    """Published figures beside computed ones; exit code 1 when one differs."""
+class SpaceName(StrEnum):
+    nasbench201 = "nasbench201"
+    fbnet = "fbnet"
+    ofa = "ofa"
+
+
+class MethodName(StrEnum):
+    gp = "gp"
+    flops = "flops"
+
+
+class PicksName(StrEnum):
+    active = "active"
+    random = "random"
+    reference = "reference"
+
+
+class TestName(StrEnum):
+    trimmed = "trimmed"
+    next1000 = "next1000"
+    all = "all"
+
+
+@app.command()
+def tables(data: Data = None, json: Json = False) -> None:
+    """Figures of published tables beside computed ones; exit code 1 when one differs."""
     from hwbench.workflows import reproduce as workflow
 
-    found = {StudyName.tables: workflow.tables}[study](data)
+    found = workflow.tables(data)
     if json:
         checks = [
             {"name": check.name, "unit": check.unit, "expected": check.expected, "tolerance": check.tolerance,
@@ -39,3 +57,37 @@ def reproduce(
         print_view(reproduction_view(found))
     if not found.agrees:
         raise typer.Exit(1)
+
+
+@app.command("help")
+def help_(
+    space: Annotated[SpaceName, typer.Option(help="Whose architectures.")] = SpaceName.nasbench201,
+    method: Annotated[
+        MethodName, typer.Option(help="`gp`, hwbench's predictor, or `flops`, the order of the MACs.")
+    ] = MethodName.gp,
+    samples: Annotated[int, typer.Option(min=3, help="Measurements of a target.")] = 10,
+    picks: Annotated[PicksName, typer.Option(help="Who chooses what is measured.")] = PicksName.active,
+    seeds: Annotated[int, typer.Option(min=1, help="Repetitions.")] = 10,
+    sources: Annotated[str, typer.Option(help="Targets of the pool, with commas; by default HELP's.")] = "",
+    targets: Annotated[str, typer.Option(help="Targets to predict, with commas; by default HELP's.")] = "",
+    test: Annotated[TestName, typer.Option(help="Architectures that agreement is measured on.")] = TestName.trimmed,
+    data: Data = None,
+    json: Json = False,
+) -> None:
+    """HELP's evaluation of predictors from few measurements, its published figures beside."""
+    from hwbench.workflows import reproduce_help as workflow
+
+    options = workflow.Options(
+        space.value, method.value, samples, picks.value, seeds, test.value, _names(sources), _names(targets)
+    )
+    found = workflow.reproduce_help(options, data)
+    if json:
+        print_json(found)
+    else:
+        from hwbench.reports.few_shot import help_view
+
+        print_view(help_view(found))
+
+
+def _names(text: str) -> tuple[str, ...] | None:
+    return tuple(name.strip() for name in text.split(",") if name.strip()) or None

@@ -1,0 +1,1 @@
+"""To a device that was hardly measured."""
