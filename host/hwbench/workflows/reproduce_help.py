@@ -206,7 +206,7 @@ class _GaussianProcess:
         from hwbench.transfer.few_shot.prior import prior_of
 
         self._architectures = architectures_of(matrix)
-        self._prior = prior_of(_head(matrix, sources, first))
+        self._prior = prior_of(head_of(matrix, sources, first))
         self._encoded = self._prior.at(self._architectures)
 
     def pick(self, candidates: Places, count: int, central: float) -> Places:
@@ -258,7 +258,7 @@ def architectures_of(matrix: LatencyMatrix) -> NDArray[Any]:
     return matrix.encoded if matrix.space == hat.NAME else matrix.encoded.astype(np.uint8)
 
 
-def _head(matrix: LatencyMatrix, sources: Sequence[str], first: int) -> LatencyMatrix:
+def head_of(matrix: LatencyMatrix, sources: Sequence[str], first: int) -> LatencyMatrix:
     """The first architectures, and the sources alone: what a meta stage may see."""
     from hwbench.tables.matrix import Column
 

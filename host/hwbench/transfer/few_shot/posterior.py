@@ -49,6 +49,7 @@ class Posterior(msgspec.Struct, frozen=True):
     base_weights: Floats
     heaviest: tuple[Hypothesis, ...]
     spike_probability: Floats
+    surprise: Floats
     widening: float
 
     def mean(self, at: Encoded) -> Floats:
@@ -123,13 +124,15 @@ def posterior_of(prior: Prior, measured: Encoded, values: ArrayLike) -> Posterio
             break
         certain[suspect] = True
     heaviest = _heaviest(found, weights, settings)
+    surprise = surprises(heaviest, certain | (weights.probability > _CERTAIN), settings)
     return Posterior(
         prior, measured, standard,
         _averaged(found, weights, settings).reshape(-1, settings.draws, n),
         (weights.clean + weights.spiked.sum(axis=1)).reshape(-1, settings.draws).sum(axis=1),
         heaviest,
         np.where(certain, 1.0, weights.probability),
-        widening_of(heaviest, certain | (weights.probability > _CERTAIN), settings),
+        surprise,
+        widening_of(surprise, settings.widening, settings.widening_weight),
     )  # fmt: skip
 
 
@@ -142,24 +145,25 @@ def standard_of(values: Floats) -> Standard:
     return Standard(centre, max(spread, 1e-9 * abs(centre), 1e-12))
 
 
-def widening_of(heaviest: tuple[Hypothesis, ...], spiked: Bools, settings: Settings) -> float:
-    """Factor of the deviation: the setting, corrected by how far leave-one-out errors are from their deviations.
+def surprises(heaviest: tuple[Hypothesis, ...], spiked: Bools, settings: Settings) -> Floats:
+    """Squared leave-one-out errors in units of their variances, of the measurements that are not spiked.
 
     A left-out measurement's residual is weighted / inverse's diagonal, its variance the diagonal's inverse
     (Rasmussen, Williams 2006, equations 5.10-5.12).
     """
-    if not heaviest:
-        return settings.widening
-    n = len(spiked)
     weights = np.array([one.weight for one in heaviest])
     diagonal = np.stack([np.diagonal(one.inverse) for one in heaviest])
     residual = np.stack([one.weighted for one in heaviest]) / diagonal
-    scale = np.array([_scale(one.quadratic, n, settings) for one in heaviest])[:, None]
+    scale = np.array([_scale(one.quadratic, len(spiked), settings) for one in heaviest])[:, None]
     centre = weights @ residual
     variance = weights @ (scale / diagonal + (residual - centre) ** 2)
-    surprise = np.minimum(centre**2 / variance, _LARGEST_SURPRISE)[~spiked]
-    prior_weight = settings.widening_weight
-    return float(np.sqrt((prior_weight * settings.widening**2 + surprise.sum()) / (prior_weight + surprise.size)))
+    found: Floats = np.minimum(centre**2 / variance, _LARGEST_SURPRISE)[~spiked]
+    return found
+
+
+def widening_of(surprise: Floats, widening: float, weight: float) -> float:
+    """Factor of the deviation: the prior's, which counts as `weight` measurements, and what the surprises say."""
+    return float(np.sqrt((weight * widening**2 + surprise.sum()) / (weight + surprise.size)))
 
 
 def _scale(quadratic: float, n: int, settings: Settings) -> float:
