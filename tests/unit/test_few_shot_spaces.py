@@ -131,3 +131,12 @@ def test_unknown_spaces_are_refused() -> None:
         describe("mystery")
     with pytest.raises(NotImplementedError):
         describe("hat").sums(np.zeros((1, 1)), np.ones((1, 10)))
+
+
+def test_many_architectures_are_predicted_in_parts(monkeypatch: pytest.MonkeyPatch) -> None:
+    matrix = simulated_matrix(spaces.get("nasbench201").name, 60, 3)
+    archs = matrix.encoded.astype(np.uint8)
+    predictor = fit(prior_of(matrix, ["d0", "d1"]), archs[:10], matrix.column("d2")[:10])
+    whole = predictor.predict(archs)
+    monkeypatch.setattr("hwbench.transfer.few_shot.predictor._AT_ONCE", 7)
+    assert predictor.predict(archs).upper_us == pytest.approx(whole.upper_us)

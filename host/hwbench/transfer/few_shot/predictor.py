@@ -24,6 +24,8 @@ Floats = NDArray[np.float64]
 FEWEST_MEASUREMENTS = 3
 _SOURCE_COVERAGE = 0.95
 _POPULATION = 500
+# Architectures whose features are in memory together.
+_AT_ONCE = 20_000
 
 
 class FewShotPredictor(msgspec.Struct, frozen=True):
@@ -44,7 +46,12 @@ class FewShotPredictor(msgspec.Struct, frozen=True):
 
     def predict_within(self, architectures: ArrayLike, coverage: float) -> Latencies:
         """Means with intervals that a new measurement falls into with this probability."""
-        return self.predict_encoded(self.prior.at(architectures), coverage)
+        rows = np.atleast_2d(np.asarray(architectures))
+        parts = [
+            self.predict_encoded(self.prior.at(rows[start : start + _AT_ONCE]), coverage)
+            for start in range(0, max(len(rows), 1), _AT_ONCE)
+        ]
+        return Latencies(*(np.concatenate(bounds) for bounds in zip(*map(_fields, parts), strict=True)))
 
     def predict_encoded(self, encoded: Encoded, coverage: float) -> Latencies:
         """`predict_within` of architectures that the prior has encoded."""
@@ -67,6 +74,10 @@ class FewShotPredictor(msgspec.Struct, frozen=True):
         rows = self.prior.source_rows
         population = rows.take(np.random.default_rng(0).permutation(len(rows))[:_POPULATION])
         return outlook(self.posterior, population, population, more)
+
+
+def _fields(found: Latencies) -> tuple[Floats, Floats, Floats]:
+    return found.mean_us, found.lower_us, found.upper_us
 
 
 def fit(prior: Prior, architectures: ArrayLike, latency_us: ArrayLike) -> FewShotPredictor:

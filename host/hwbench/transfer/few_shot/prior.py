@@ -16,6 +16,7 @@ import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
 from hwbench.errors import DataError
+from hwbench.spaces import hat
 from hwbench.tables.matrix import LatencyMatrix
 from hwbench.transfer.few_shot import bank as ridge_bank
 from hwbench.transfer.few_shot import kernel_process, scaling, simulate
@@ -111,7 +112,7 @@ def prior_of(matrix: LatencyMatrix, targets: Sequence[str] | None = None, settin
 
 def _rows(matrix: LatencyMatrix, known: NDArray[np.bool_]) -> NDArray[np.float64]:
     rows = matrix.encoded[known]
-    whole = bool((rows == np.round(rows)).all()) and matrix.space != "hat"
+    whole = bool((rows == np.round(rows)).all()) and matrix.space != hat.NAME
     return rows.astype(np.uint8) if whole else rows
 
 
