@@ -47,8 +47,8 @@ class Settings(msgspec.Struct, frozen=True):
     draws: int = 256
     # Intervals are wider than the posterior by this factor; it counts as so many measurements against the
     # target's own leave-one-out errors.
-    widening: float = 1.45
-    widening_weight: float = 20.0
+    widening: float = 1.8
+    widening_weight: float = 5.0
 
 
 DEFAULT = Settings()
