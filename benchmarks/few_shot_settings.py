@@ -45,7 +45,8 @@ VARIANTS: dict[str, dict[str, Any]] = {
     "less noise": {"noise": Range(0.0001, 0.5)},
     "more noise": {"noise": Range(0.001, 1.5)},
     "slope surer": {"slope": 0.8, "slope_variance": 0.1},
-    "scale looser": {"rate": 0.3},
+    "scale looser": {"rate": 0.1},
+    "scale tighter": {"rate": 1.0},
     "spikes rarer": {"spike_probability": 0.01},
     "no spikes": {"spike_probability": 1e-12},
 }

@@ -234,7 +234,8 @@ def test_greedy_design_is_exact_and_one_by_one_is_the_batch() -> None:
 
 def test_intervals_cover_draws_from_the_prior(prior: Prior) -> None:
     """Targets drawn from the model itself: 90 % intervals without widening hold 90 % of new measurements."""
-    plain = msgspec.structs.replace(prior, settings=msgspec.structs.replace(DEFAULT, draws=16, widening=1.0))
+    settings = msgspec.structs.replace(DEFAULT, draws=16, rate=1.0, widening=1.0, widening_weight=1e9)
+    plain = msgspec.structs.replace(prior, settings=settings)
     rng = np.random.default_rng(1)
     covered = []
     for _ in range(60):

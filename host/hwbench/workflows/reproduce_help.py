@@ -27,6 +27,7 @@ _TRIMMED = (0.1, 0.9)
 _CENTRAL = {"trimmed": 0.8, "next1000": 0.9, "all": 0.9}
 _CANDIDATES = 1500
 _FEWEST_TESTED = 20
+_WITH_WEIGHTS = ("conv", "grouped", "depthwise", "linear")
 
 
 class Guess(msgspec.Struct, frozen=True):
@@ -224,16 +225,21 @@ class _GaussianProcess:
 
 
 class _Flops:
-    """Multiply-accumulates, put on the target's scale by least squares through its measurements."""
+    """Multiply-accumulates of all searched operators, dead edges too, as published FLOPs count them.
+
+    Least squares through the measurements puts them on the target's scale.
+    """
 
     def __init__(self, matrix: LatencyMatrix, sources: Sequence[str], first: int) -> None:
-        from hwbench import spaces
-        from hwbench.spaces.encodings import PHYSICAL_FEATURES, physical
+        from hwbench.transfer.few_shot.describe import describe
 
-        features = physical(spaces.get(matrix.space), architectures_of(matrix))
-        self._macs = features[:, [PHYSICAL_FEATURES.index(name) for name in ("gemm_macs", "depthwise_macs")]].sum(
-            axis=1
-        )
+        description = describe(matrix.space)
+        table = description.kernels
+        if table is None:
+            raise UsageError(f"MACs of {matrix.space} are not known.")
+        counted = np.array([name.startswith(_WITH_WEIGHTS) for name in table.kind_names])[table.kind]
+        macs = table.per_part((table.macs * counted)[:, None])
+        self._macs = description.sums(macs, architectures_of(matrix))[0][:, 0]
 
     def pick(self, candidates: Places, count: int, central: float) -> Places:
         raise NotImplementedError("FLOPs choose no architectures")

@@ -41,14 +41,14 @@ class Settings(msgspec.Struct, frozen=True):
     slope_variance: float = 0.2
     # Inverse gamma of the common scale: shape and rate.
     shape: float = 1.5
-    rate: float = 1.0
+    rate: float = 0.3
     spike_probability: float = 0.03
     spike_variance: float = 400.0
     draws: int = 256
     # Intervals are wider than the posterior by this factor; it counts as so many measurements against the
     # target's own leave-one-out errors.
     widening: float = 1.8
-    widening_weight: float = 5.0
+    widening_weight: float = 10.0
 
 
 DEFAULT = Settings()
