@@ -8,14 +8,13 @@ from typing import Annotated
 import typer
 
 from hwbench import __version__
-from hwbench.cli import runner, table
+from hwbench.cli import reproduce, runner, table
 from hwbench.cli.compare import compare
 from hwbench.cli.devices import devices
 from hwbench.cli.doctor import doctor
 from hwbench.cli.output import print_json, resume_command, say
 from hwbench.cli.profile import profile
 from hwbench.cli.report import report
-from hwbench.cli.reproduce import reproduce
 from hwbench.errors import HwbenchError, MissingRows
 
 # Exit codes after which a session still holds what was measured.
@@ -36,7 +35,7 @@ app.add_typer(table.app, name="table")
 app.add_typer(runner.app, name="runner")
 app.command()(compare)
 app.command()(report)
-app.command()(reproduce)
+app.add_typer(reproduce.app, name="reproduce")
 
 
 def _version(wanted: bool) -> None:

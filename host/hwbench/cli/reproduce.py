@@ -13,76 +13,115 @@ from hwbench.cli.output import Json, print_json, print_view
 if TYPE_CHECKING:
     from hwbench.workflows.reproduce import Reproduction
 
+app = typer.Typer(no_args_is_help=True, help="Published figures beside computed ones.")
 
-class StudyName(StrEnum):
-    tables = "tables"
-    oneproxy = "oneproxy"
-    fronts = "fronts"
+Data = Annotated[Path | None, typer.Option(help="Folder of published data; by default the variable HWBENCH_DATA.")]
 
 
-def reproduce(
-    study: Annotated[
-        StudyName,
-        typer.Argument(
-            help="Whose figures: published `tables`, `oneproxy`'s agreements and adaptations, exact `fronts`."
-        ),
-    ],
+class SpaceName(StrEnum):
+    nasbench201 = "nasbench201"
+    fbnet = "fbnet"
+    ofa = "ofa"
+
+
+class MethodName(StrEnum):
+    gp = "gp"
+    flops = "flops"
+
+
+class PicksName(StrEnum):
+    active = "active"
+    random = "random"
+    reference = "reference"
+
+
+class TestName(StrEnum):
+    trimmed = "trimmed"
+    next1000 = "next1000"
+    all = "all"
+
+
+@app.command()
+def tables(data: Data = None, json: Json = False) -> None:
+    """Figures of published tables beside computed ones; exit code 1 when one differs."""
+    from hwbench.reports.imports import reproduction_view
+    from hwbench.workflows import reproduce as workflow
+
+    found = workflow.tables(data)
+    _say(found, {}, reproduction_view(found), json)
+
+
+@app.command()
+def oneproxy(
     data: Annotated[
-        Path | None,
-        typer.Option(help="Folder of published data (the variable HWBENCH_DATA); for `oneproxy` also one CSV."),
+        Path | None, typer.Option(help="Folder of published data (the variable HWBENCH_DATA), or one CSV.")
     ] = None,
-    pairs: Annotated[str, typer.Option(help="For `oneproxy`: adapt proxy:target,proxy:target.")] = "",
+    pairs: Annotated[str, typer.Option(help="Adapt proxy:target,proxy:target; by default the published ones.")] = "",
     json: Json = False,
 ) -> None:
-    """Published figures beside computed ones; exit code 1 when one differs."""
-    found = _run(study, data, pairs)
+    """One Proxy's agreements and adaptations, the published rows beside; exit code 1 when one differs."""
+    from hwbench.reports.agreements import oneproxy_view
+    from hwbench.workflows import reproduce_oneproxy as workflow
+
+    found = workflow.oneproxy(data, workflow.parse_pairs(pairs))
+    more = {"agreements": found.agreements, "adaptations": found.adaptations, "flaws": found.flaws}
+    _say(found, more, oneproxy_view(found), json)
+
+
+@app.command()
+def fronts(data: Data = None, json: Json = False) -> None:
+    """Exact fronts of NAS-Bench-201 and what other targets' fronts lose; exit code 1 when a figure differs."""
+    from hwbench.reports.imports import reproduction_view
+    from hwbench.workflows import reproduce_fronts as workflow
+
+    found = workflow.fronts(data)
+    _say(found, {}, reproduction_view(found), json)
+
+
+@app.command("help")
+def help_(
+    space: Annotated[SpaceName, typer.Option(help="Whose architectures.")] = SpaceName.nasbench201,
+    method: Annotated[
+        MethodName, typer.Option(help="`gp`, hwbench's predictor, or `flops`, the order of the MACs.")
+    ] = MethodName.gp,
+    samples: Annotated[int, typer.Option(min=3, help="Measurements of a target.")] = 10,
+    picks: Annotated[PicksName, typer.Option(help="Who chooses what is measured.")] = PicksName.active,
+    seeds: Annotated[int, typer.Option(min=1, help="Repetitions.")] = 10,
+    sources: Annotated[str, typer.Option(help="Targets of the pool, with commas; by default HELP's.")] = "",
+    targets: Annotated[str, typer.Option(help="Targets to predict, with commas; by default HELP's.")] = "",
+    test: Annotated[TestName, typer.Option(help="Architectures that agreement is measured on.")] = TestName.trimmed,
+    data: Data = None,
+    json: Json = False,
+) -> None:
+    """HELP's evaluation of predictors from few measurements, its published figures beside."""
+    from hwbench.workflows import reproduce_help as workflow
+
+    options = workflow.Options(
+        space.value, method.value, samples, picks.value, seeds, test.value, _names(sources), _names(targets)
+    )
+    found = workflow.reproduce_help(options, data)
     if json:
-        print_json(_document(found))
+        print_json(found)
     else:
-        print_view(_view(found))
+        from hwbench.reports.few_shot import help_view
+
+        print_view(help_view(found))
+
+
+def _say(found: Reproduction, more: dict[str, object], view: object, json: bool) -> None:
+    """Prints a reproduction; raises Exit with 1 when a figure differs."""
+    if json:
+        checks = [
+            {"name": check.name, "unit": check.unit, "expected": check.expected, "tolerance": check.tolerance,
+             "computed": check.computed, "agrees": check.agrees}
+            for check in found.checks
+        ]  # fmt: skip
+        print_json({"name": found.name, "agrees": found.agrees, "checks": checks, "files": found.files} | more)
+    else:
+        print_view(view)
     if not found.agrees:
         raise typer.Exit(1)
 
 
-def _run(study: StudyName, data: Path | None, pairs: str) -> Reproduction:
-    from hwbench.errors import UsageError
-
-    if pairs and study is not StudyName.oneproxy:
-        raise UsageError("--pairs is for `oneproxy` alone.")
-    match study:
-        case StudyName.tables:
-            from hwbench.workflows.reproduce import tables
-
-            return tables(data)
-        case StudyName.fronts:
-            from hwbench.workflows.reproduce_fronts import fronts
-
-            return fronts(data)
-        case StudyName.oneproxy:
-            from hwbench.workflows.reproduce_oneproxy import oneproxy, parse_pairs
-
-            return oneproxy(data, parse_pairs(pairs))
-
-
-def _view(found: Reproduction) -> object:
-    from hwbench.reports.agreements import oneproxy_view
-    from hwbench.reports.imports import reproduction_view
-    from hwbench.workflows.reproduce_oneproxy import OneProxy
-
-    return oneproxy_view(found) if isinstance(found, OneProxy) else reproduction_view(found)
-
-
-def _document(found: Reproduction) -> dict[str, object]:
-    from hwbench.workflows.reproduce_oneproxy import OneProxy
-
-    checks = [
-        {"name": check.name, "unit": check.unit, "expected": check.expected, "tolerance": check.tolerance,
-         "computed": check.computed, "agrees": check.agrees}
-        for check in found.checks
-    ]  # fmt: skip
-    more = (
-        {"agreements": found.agreements, "adaptations": found.adaptations, "flaws": found.flaws}
-        if isinstance(found, OneProxy)
-        else {}
-    )
-    return {"name": found.name, "agrees": found.agrees, "checks": checks, "files": found.files} | more
+def _names(text: str) -> tuple[str, ...] | None:
+    return tuple(name.strip() for name in text.split(",") if name.strip()) or None

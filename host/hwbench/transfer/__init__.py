@@ -1,1 +1,1 @@
-"""To a device that was hardly measured: agreement of targets, proxies, adaptation."""
+"""To a device that was hardly measured: agreement of targets, proxies, adaptation, few-shot prediction."""
