@@ -82,6 +82,10 @@ class Estimator(msgspec.Struct, frozen=True):
         return min(max(self.fewest_visits, math.ceil(self.visit_share * visits)), visits)
 
 
+# The flag of what an emulator of another processor ran: its numbers are no latencies.
+EMULATED = "emulated"
+
+
 class Rounds(msgspec.Struct, frozen=True):
     """One entry per visit, in order of time.
 

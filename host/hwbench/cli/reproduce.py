@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from enum import StrEnum
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
@@ -108,7 +109,7 @@ def help_(
         print_view(help_view(found))
 
 
-def _say(found: Reproduction, more: dict[str, object], view: object, json: bool) -> None:
+def _say(found: Reproduction, more: Mapping[str, object], view: object, json: bool) -> None:
     """Prints a reproduction; raises Exit with 1 when a figure differs."""
     if json:
         checks = [
@@ -116,7 +117,7 @@ def _say(found: Reproduction, more: dict[str, object], view: object, json: bool)
              "computed": check.computed, "agrees": check.agrees}
             for check in found.checks
         ]  # fmt: skip
-        print_json({"name": found.name, "agrees": found.agrees, "checks": checks, "files": found.files} | more)
+        print_json({"name": found.name, "agrees": found.agrees, "checks": checks, "files": found.files, **more})
     else:
         print_view(view)
     if not found.agrees:

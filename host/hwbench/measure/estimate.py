@@ -12,13 +12,12 @@ from hwbench.measure.drift import round_factors
 from hwbench.measure.gate import Gate
 from hwbench.measure.samples import Samples, VisitSummary, matrix
 from hwbench.measure.statistics import between_launch_spread, bootstrap_levels, interval, level
-from hwbench.records import Estimator, Measurement, Rounds
+from hwbench.records import EMULATED, Estimator, Measurement, Rounds
 
 NOISY = "noisy"
 GATE_TIMEOUT = "gate_timeout"
 THROTTLED = "throttled"
 UNPINNED = "unpinned"
-EMULATED = "emulated"
 FAILED = "failed"
 PARTIAL_DELEGATION = "partial_delegation"
 

@@ -7,7 +7,7 @@ from rich.table import Table
 from rich.text import Text
 
 from hwbench.records import DeviceRecord
-from hwbench.reports.units import latency, percent, signed_percent, size
+from hwbench.reports.units import latency, measured, percent, signed_percent, size
 from hwbench.spaces.space import Space
 from hwbench.tables.lookup import LookupTable, Row
 from hwbench.tables.source import Prediction
@@ -44,8 +44,8 @@ def table_view(table: LookupTable, space: Space) -> RenderableType:
 def table_summary(table: LookupTable) -> RenderableType:
     """What the table belongs to and how good it is, line by line."""
     target = table.target
-    measured = list(table.measurements().values())
-    widths = sorted(measurement.half_width for measurement in measured)
+    found_rows = list(table.measurements().values())
+    widths = sorted(measurement.half_width for measurement in found_rows)
     flagged: dict[str, int] = {}
     for row in table.rows:
         for flag in row.flags:
@@ -53,7 +53,7 @@ def table_summary(table: LookupTable) -> RenderableType:
     lines = [
         f"target     {target.engine.name} {target.engine.version} {target.delegate} {target.precision}, "
         f"{target.threads} thread(s) on cores {target.cores}, {target.regime}, {target.cache} weights, {target.runner}",
-        f"rows       {len(measured)} measured of {len(table.rows)}; flags: "
+        f"rows       {len(found_rows)} measured of {len(table.rows)}; flags: "
         + (", ".join(f"{name} {count}" for name, count in sorted(flagged.items())) or "none"),
         f"launches   {len(table.launches)}; anchors {signed_percent(table.slowdown)} above the best known of them",
     ]
@@ -77,7 +77,7 @@ def _value(row: Row | None) -> Text:
         return Text("missing", style="red")
     if row.measurement is None:
         return Text("failed", style="red")
-    return Text(latency(row.measurement.value_us), style="yellow" if row.flags else "")
+    return Text(measured(row.measurement.value_us, row.flags), style="yellow" if row.flags else "")
 
 
 def _spread(row: Row | None) -> str:
@@ -90,7 +90,8 @@ def prediction_view(prediction: Prediction) -> RenderableType:
         table.add_column(column, justify="left" if column in ("block", "flags") else "right")
     for term in prediction.terms:
         span = f"{latency(term.lower_us)} .. {latency(term.upper_us)}"
-        table.add_row(f"{term.name}  {term.key}", latency(term.value_us), span, ", ".join(term.flags))
+        table.add_row(f"{term.name}  {term.key}", measured(term.value_us, term.flags), span, ", ".join(term.flags))
+    flags = {flag for term in prediction.terms for flag in term.flags}
     additivity = (
         "unknown (run `hwbench table verify`)"
         if prediction.additivity_us is None
@@ -99,7 +100,7 @@ def prediction_view(prediction: Prediction) -> RenderableType:
     return Group(
         table,
         Text(
-            f"sum {latency(prediction.value_us)}, 95 % interval {latency(prediction.lower_us)} .. "
+            f"sum {measured(prediction.value_us, flags)}, 95 % interval {latency(prediction.lower_us)} .. "
             f"{latency(prediction.upper_us)}\n"
             f"  of measurement ± {latency(prediction.measurement_us)}, of additivity {additivity}"
         ),
@@ -113,8 +114,8 @@ def verification_view(result: Verification) -> RenderableType:
     for number, network in enumerate(result.networks):
         error = network.predicted_us / network.measured_us - 1
         table.add_row(
-            str(number), latency(network.predicted_us), latency(network.measured_us), signed_percent(error),
-            ", ".join(network.flags),
+            str(number), latency(network.predicted_us), measured(network.measured_us, network.flags),
+            signed_percent(error), ", ".join(network.flags),
         )  # fmt: skip
     found = result.additivity
     return Group(
@@ -136,8 +137,8 @@ def _model_view(model: ModelProfile) -> RenderableType:
     delegated = "unknown" if model.delegated_share is None else percent(model.delegated_share, 0)
     memory = "unknown" if model.peak_memory_bytes is None else size(model.peak_memory_bytes)
     head = Text(
-        f"{model.model}  {latency(found.value_us)}  95 % [{latency(found.lower_us)}, {latency(found.upper_us)}]  "
-        f"{verdict}\n"
+        f"{model.model}  {measured(found.value_us, found.flags)}  95 % [{latency(found.lower_us)}, "
+        f"{latency(found.upper_us)}]  {verdict}\n"
         f"  load {latency(model.load_us)}, first {latency(model.first_us)}, steady p10 {latency(model.p10_us)}, "
         f"p50 {latency(model.p50_us)}, p90 {latency(model.p90_us)}, p99 {latency(model.p99_us)} "
         f"({model.invokes} invokes)\n"

@@ -3,6 +3,9 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Collection
+
+from hwbench.records import EMULATED
 
 
 def latency(microseconds: float) -> str:
@@ -12,6 +15,11 @@ def latency(microseconds: float) -> str:
     if microseconds < 1e3:
         return f"{_significant(microseconds)} µs"
     return f"{_significant(microseconds / 1e3)} ms"
+
+
+def measured(microseconds: float, flags: Collection[str]) -> str:
+    """A latency, with the word beside it when an emulator made it."""
+    return latency(microseconds) + (f" {EMULATED}" if EMULATED in flags else "")
 
 
 def _significant(value: float) -> str:

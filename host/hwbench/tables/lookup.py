@@ -9,7 +9,7 @@ import msgspec
 from hwbench import files
 from hwbench.errors import CorruptFile
 from hwbench.files import Upgrade
-from hwbench.records import DeviceRecord, Estimator, Measurement, Target
+from hwbench.records import EMULATED, DeviceRecord, Estimator, Measurement, Target
 
 KIND = "table"
 VERSION = 1
@@ -107,6 +107,11 @@ class LookupTable(msgspec.Struct, frozen=True, dict=True):
                 raise ValueError(f"row {row.key} has an impossible share of delegated ops")
             if found is not None and not 0 < found.lower_us <= found.value_us <= found.upper_us < 1e12:
                 raise ValueError(f"row {row.key} has an impossible latency or interval")
+
+    @property
+    def emulated(self) -> bool:
+        """Whether an emulator made any of its numbers."""
+        return any(EMULATED in row.flags for row in self.rows)
 
     def measurements(self) -> dict[str, Measurement]:
         """The rows that were measured, by block key."""

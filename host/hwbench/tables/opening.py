@@ -11,7 +11,7 @@ import numpy as np
 from numpy.typing import ArrayLike
 
 from hwbench import files
-from hwbench.errors import DataError
+from hwbench.errors import DataError, Incomparable
 from hwbench.spaces.space import NamedBlock, Space
 from hwbench.tables import imported, lookup, matrix
 from hwbench.tables.imported import ImportedRow, ImportedSource, ImportedTable, ImportRecord
@@ -52,6 +52,12 @@ def load_table(path: Path) -> AnyTable:
     if isinstance(found, LatencyMatrix):
         raise DataError(f"{path} is a matrix of whole architectures, not a table of blocks.")
     return found
+
+
+def refuse_emulated(path: Path, content: AnyTable | LatencyMatrix) -> None:
+    """Raises Incomparable for a table that an emulated device made: nothing may be concluded from its numbers."""
+    if isinstance(content, LookupTable) and content.emulated:
+        raise Incomparable(f"{path} was measured on an emulated device.", hint="Use results of real devices.")
 
 
 def source_of(table: AnyTable, space: Space) -> Source:

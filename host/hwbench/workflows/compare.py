@@ -25,7 +25,6 @@ from hwbench.transfer.agreement import Agreement, Observed, agreements, kendall,
 from hwbench.transfer.ranks import Floats, Redraw
 from hwbench.transfer.verdict import Verdict, judge
 
-_EMULATED = "emulated"
 _BREAKERS = 5
 _NORMAL_975 = 1.959964
 
@@ -80,7 +79,7 @@ def compare(paths: Sequence[Path], *, networks: int = 1000, seed: int = 0, space
     found = [one for one in contents.values() if isinstance(one, LatencyMatrix)]
     tables = {path: one for path, one in contents.items() if not isinstance(one, LatencyMatrix)}
     for path, table in tables.items():
-        _refuse_emulated(path, table)
+        opening.refuse_emulated(path, table)
     named = {one.space for one in contents.values() if one.space is not None} if space_name is None else {space_name}
     if len(named) != 1:
         raise Incomparable(
@@ -150,11 +149,6 @@ def _target(table: AnyTable) -> str:
         return table.target
     own = table.target
     return f"{own.device_id} {own.engine.name} {own.delegate} {own.precision} b{own.batch} t{own.threads}"
-
-
-def _refuse_emulated(path: Path, table: AnyTable) -> None:
-    if isinstance(table, LookupTable) and any(_EMULATED in row.flags for row in table.rows):
-        raise Incomparable(f"{path} was measured on an emulated device.", hint="Compare results of real devices.")
 
 
 def _of_table(target: str, table: AnyTable, space: Space, archs: NDArray[np.uint8]) -> Observed:

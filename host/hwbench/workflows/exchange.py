@@ -78,9 +78,11 @@ def import_table(
 def export_table(path: Path, output: Path, format_name: str, *, overwrite: bool = False) -> ExportResult:
     """Writes an own table in the format of another tool; a matrix as csv.
 
-    Raises DataError for a block that the format cannot express, UsageError for a format that is only read.
+    Raises DataError for a block that the format cannot express, UsageError for a format that is only read, Incomparable
+    for emulated results.
     """
     content = opening.load(path)
+    opening.refuse_emulated(path, content)
     chosen = formats.by_name(format_name)
     left_out: tuple[Refused, ...] = ()
     if isinstance(content, LatencyMatrix):
@@ -104,7 +106,7 @@ def export_table(path: Path, output: Path, format_name: str, *, overwrite: bool 
 def merge(paths: Sequence[Path], output: Path, *, overwrite: bool = False) -> AnyTable | LatencyMatrix:
     """Parts of one target's table as one table, or matrices of one space as one matrix.
 
-    Raises Incomparable naming the fields that differ, DataError for keys that two of them have.
+    Raises Incomparable naming the fields that differ or for emulated results, DataError for keys that two of them have.
     """
     contents = _load_all(paths)
     found: AnyTable | LatencyMatrix
@@ -151,7 +153,10 @@ def space_of(table: AnyTable, name: str | None = None) -> Space:
 def _load_all(paths: Sequence[Path]) -> dict[str, AnyTable | LatencyMatrix]:
     if len(paths) < 2 or len(set(paths)) != len(paths):
         raise UsageError("Merging needs at least two different files.")
-    return {str(path): opening.load(path) for path in paths}
+    contents = {path: opening.load(path) for path in paths}
+    for path, content in contents.items():
+        opening.refuse_emulated(path, content)
+    return {str(path): content for path, content in contents.items()}
 
 
 def _merge_imported(tables: Mapping[str, ImportedTable]) -> ImportedTable:
