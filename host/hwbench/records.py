@@ -28,7 +28,7 @@ class Cluster(msgspec.Struct, frozen=True):
 
 
 class PhoneRecord(msgspec.Struct, frozen=True):
-    """What a phone says of itself beside what every machine has. `serial_hash` is salted: it tells phones apart only."""
+    """What a phone says of itself. `serial_hash` is salted, so that it tells phones apart and nothing else."""
 
     manufacturer: str | None
     model: str | None

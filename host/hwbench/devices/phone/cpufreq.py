@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import re
 
 import msgspec
@@ -64,17 +65,12 @@ def _policy(files: SysfsFiles, folder: str, first: int) -> ClockPolicy | None:
         value = whole(text(name))
         return value if value is not None and value > 0 else None
 
-    # Cores that are offline leave affected_cpus, never related_cpus.
-    cores: tuple[int, ...] = (first,)
+    # Cores that are offline leave affected_cpus; some kernels leave the core itself out of related_cpus.
+    listed: set[int] = set()
     for name in ("related_cpus", "affected_cpus"):
-        try:
-            listed = core_list(text(name) or "")
-        except DataError:
-            continue
-        if listed:
-            # Some kernels leave the core itself out.
-            cores = tuple(sorted({first, *listed}))
-            break
+        with contextlib.suppress(DataError):
+            listed.update(core_list(text(name) or ""))
+    cores = tuple(sorted(listed or {first}))
     try:
         available = available_frequencies(text("scaling_available_frequencies") or "")
     except DataError:
