@@ -145,7 +145,8 @@ def test_listings_that_are_none() -> None:
     ("text", "kind"),
     [("adb: device 'ab c' not found", "not_found"), ("error: device offline", "offline"),
      ("* cannot start server\nerror: cannot connect to daemon", "server_unreachable"),
-     ("adb: error: failed to copy 'a' to 'b': remote write failed: Broken pipe", "connection_lost")],
+     ("adb: error: failed to copy 'a' to 'b': remote write failed: Broken pipe", "connection_lost"),
+     ("adb: error: failed to copy 'a' to 'b': remote No space left on device", "no_space")],
 )  # fmt: skip
 def test_failures_of_adb(text: str, kind: str) -> None:
     assert adb_failure(text).kind == kind
@@ -197,6 +198,8 @@ def test_space_processes_kernels_and_allowed_cores() -> None:
     assert mount is not None
     assert mount.free_bytes == 40 * 1024
     assert holding(filesystems(toybox), "/database") is None
+    assert filesystems("/data: 2048K total, 1024K used, 1024K available (block size 4096)")[0].free_bytes == 1 << 20
+    assert uname("4.14.117-perf\n").release == "4.14.117-perf"
     assert processes("shell 9 1 10 20 0 0 S a b c\n")[0].name == "a b c"
     assert uname("Linux localhost 6.1.1 #1 SMP aarch64 Toybox").machine == "aarch64"
     assert allowed_cores("Cpus_allowed:\t9f\n") == (0, 1, 2, 3, 4, 7)
@@ -217,7 +220,10 @@ def test_what_is_no_core_list(text: str) -> None:
 
 
 def test_a_record_says_what_it_could_not_read_and_keeps_no_serial() -> None:
-    outputs = PhoneOutputs(PROPS, page_size="16384\n", meminfo="nothing", refused={"sysfs": "Permission denied"})
+    outputs = PhoneOutputs(
+        PROPS, page_size="16384\n", meminfo="nothing", boot_id="error: device 'SECRET1' not found",
+        refused={"sysfs": "Permission denied"},
+    )  # fmt: skip
     record = phone_record(outputs, salt="pepper")
     assert record.phone is not None
     assert record.phone.serial_hash == serial_hash("SECRET1", "pepper") != serial_hash("SECRET1", "salt")
@@ -225,6 +231,8 @@ def test_a_record_says_what_it_could_not_read_and_keeps_no_serial() -> None:
     assert record.unreadable["sysfs"] == "Permission denied"
     assert record.unreadable["uname"] == "not asked"
     assert "does not say how much memory" in record.unreadable["meminfo"]
+    assert record.boot_id is None
+    assert "'(serial)' not found" in record.unreadable["boot_id"]
     assert "which cores" in record.unreadable["clusters"]
     written = msgspec.json.encode(record)
     assert b"SECRET1" not in written

@@ -12,6 +12,7 @@ from hwbench.errors import DataError
 
 STATES = ("device", "offline", "unauthorized", "authorizing", "connecting", "no permissions", "host", "recovery",
           "sideload", "rescue", "bootloader", "detached", "no device", "unknown")  # fmt: skip
+_LONGEST_ROW = 2000
 _STATE = re.compile(rf"(?<=[ \t])\**({'|'.join(STATES)})\**(?=[ \t;(]|$)")
 _HEADING = re.compile(r"([ \t]*)List of devices attached(.*)")
 _KEY = re.compile(r"(?:^|[ \t])(product|model|device|features|transport_id|usb):")
@@ -46,7 +47,7 @@ def adb_devices(printed: Printed) -> tuple[AdbDevice, ...]:
         row = line
         if heading := _HEADING.match(line):
             indent, row, headed = heading[1], heading[2], True
-        row = row.removeprefix(indent).rstrip()
+        row = row[:_LONGEST_ROW].removeprefix(indent).rstrip()
         if not row.strip() or _NOISE.match(row):
             continue
         found.append(_device(row))

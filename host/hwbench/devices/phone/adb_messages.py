@@ -22,6 +22,9 @@ _KINDS = (
         "server_unreachable",
         r"cannot connect to daemon|failed to check server version|cannot bind|failed to start daemon",
     ),
+    ("no_space", r"no space left on device|not enough space"),
+    ("read_only", r"read-only file system"),
+    ("refused", r"permission denied|operation not permitted"),
     ("connection_lost", r"\bclosed\b|connection reset|broken pipe|device disconnected"),
 )
 _NOISE = re.compile(r"\s*(?:\* daemon|adb server version|Performing |$)")

@@ -10,7 +10,7 @@ from hwbench.devices.phone.core_names import core_name
 from hwbench.devices.phone.text import Printed, decode, shown, whole
 from hwbench.errors import DataError
 
-_FIELD = re.compile(r"\s*([A-Za-z][A-Za-z0-9_ ]{0,30}?)\s*:[ \t]*(.*?)\s*")
+_FIELD = re.compile(r"\s*([A-Za-z][A-Za-z0-9_ ]{0,30}?)\s*:(.*)")
 _OF_A_CORE = ("CPU implementer", "CPU part", "CPU variant", "CPU revision", "model name")
 
 
@@ -45,7 +45,7 @@ def cpuinfo(printed: Printed) -> CpuInfo:
         if match is None:
             current = None if not line.strip() else current
             continue
-        name, value = match[1], match[2]
+        name, value = match[1], match[2].strip()
         if name == "processor":
             core = whole(value)
             if core is not None and 0 <= core < 1024:

@@ -11,6 +11,7 @@ from hwbench.devices.phone.text import Printed, decode, shown
 from hwbench.errors import DataError
 
 _SIZE = re.compile(r"([0-9]{1,15}(?:\.[0-9]{1,6})?)([KMGTkmgt]?)i?B?")
+_OLDEST = re.compile(r"\s*(/\S{0,200}): (\S{1,20}) total, (\S{1,20}) used, (\S{1,20}) available.*")
 _SHIFT = {"": 0, "K": 10, "M": 20, "G": 30, "T": 40}
 
 
@@ -34,7 +35,9 @@ def filesystems(printed: Printed) -> tuple[Filesystem, ...]:
         if "Filesystem" in words or "1K-blocks" in line:
             unit = 1024 if "1K-blocks" in line or "1024-blocks" in line else 1
             continue
-        row = _row(words, unit)
+        oldest = _OLDEST.fullmatch(line[:400])
+        sizes = [_bytes(word, 1) for word in oldest.groups()[1:]] if oldest else []
+        row = _filesystem(oldest[1], sizes, oldest[1]) if oldest else _row(words, unit)
         if row is not None:
             found.append(row)
     if not found:

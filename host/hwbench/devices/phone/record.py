@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hashlib
+import re
 from collections.abc import Callable
 from datetime import UTC, datetime
 from typing import TypeVar
@@ -22,7 +23,7 @@ from hwbench.errors import DataError
 from hwbench.records import DeviceRecord, PhoneRecord
 
 T = TypeVar("T")
-_BOOT_ID = "/proc/sys/kernel/random/boot_id"
+_UUID = re.compile(r"[0-9a-f]{8}(?:-[0-9a-f]{4}){3}-[0-9a-f]{12}")
 
 
 class PhoneOutputs(msgspec.Struct, frozen=True):
@@ -68,7 +69,7 @@ def phone_record(outputs: PhoneOutputs, *, salt: str, serial: str | None = None,
     allowed = read("process_status", outputs.process_status, allowed_cores)
     page = read("page_size", outputs.page_size, _page_bytes)
     load = read("loadavg", outputs.loadavg, _load)
-    boot = read("boot_id", outputs.boot_id, lambda printed: decode(printed).strip() or None)
+    boot = read("boot_id", outputs.boot_id, _boot_id)
     fastest = max(cores.clusters, key=lambda c: (c.capacity or 0, c.max_khz or 0), default=None) if cores else None
     name = " ".join(filter(None, (who.manufacturer, who.model))) or "phone"
     machine = kernel.machine if kernel and kernel.machine else who.abis[0] if who.abis else "unknown"
@@ -94,7 +95,7 @@ def phone_record(outputs: PhoneOutputs, *, salt: str, serial: str | None = None,
         system=f"Android {who.android}" if who.android else "Android",
         boot_id=boot,
         recorded_at=datetime.now(UTC).isoformat(timespec="seconds"),
-        unreadable=unreadable,
+        unreadable={name: _without(reason, who.serial, serial) for name, reason in unreadable.items()},
         phone=_phone(who, cores, who.serial or serial, salt),
     )
 
@@ -122,6 +123,20 @@ def _phone(who: Identity, cores: Topology | None, serial: str | None, salt: str)
         offline_cores=cores.offline if cores else (),
         unplaced_cores=cores.unplaced if cores else (),
     )
+
+
+def _without(reason: str, *serials: str | None) -> str:
+    """A reason that does not name the phone: adb puts the serial into its errors."""
+    for serial in filter(None, serials):
+        reason = reason.replace(serial, "(serial)")
+    return reason
+
+
+def _boot_id(printed: Printed) -> str:
+    text = decode(printed).strip()
+    if not _UUID.fullmatch(text):
+        raise DataError(f"not an id of a boot: {shown(text)}.")
+    return text
 
 
 def _page_bytes(printed: Printed) -> int:

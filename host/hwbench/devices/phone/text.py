@@ -62,6 +62,8 @@ def core_list(text: str) -> tuple[int, ...]:
     Raises DataError for anything else, and for numbers of 1024 and more.
     """
     cores: set[int] = set()
+    if len(text) > 8 * _MOST_CORES:
+        raise DataError(f"too long for a list of cores: {shown(text)}.")
     for part in re.split(r"[,\s]+", text.strip()):
         if not part:
             continue

@@ -11,6 +11,7 @@ from hwbench.errors import DataError
 
 _MACHINE = re.compile(r"(?:^|\s)(aarch64|arm64|armv[5-9]\w{0,4}|x86_64|i[3-6]86|riscv64|mips\w{0,4})(?=\s|$)")
 _RELEASE = re.compile(r"\bLinux[ \t]+(?:version[ \t]+|\S+[ \t]+)([0-9]+\.[0-9]\S*)")
+_BARE_RELEASE = re.compile(r"^[ \t]*([0-9]+\.[0-9]+\.[0-9]\S{0,100})[ \t]*$", re.MULTILINE)
 
 
 class Uname(msgspec.Struct, frozen=True):
@@ -21,9 +22,9 @@ class Uname(msgspec.Struct, frozen=True):
 
 
 def uname(printed: Printed) -> Uname:
-    """From `uname -a`, `uname -m` or /proc/version. Raises DataError if neither a release nor a machine is there."""
+    """From `uname` with -a, -m or -r, or /proc/version. Raises DataError if it has neither release nor machine."""
     text = decode(printed)
-    release = _RELEASE.search(text)
+    release = _RELEASE.search(text) or _BARE_RELEASE.search(text)
     machines = _MACHINE.findall(text)
     if release is None and not machines:
         raise DataError(f"no kernel release or machine in the text: {shown(text)}.")
