@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import contextlib
+import time
+
 import msgspec
 import pytest
 from hypothesis import given
@@ -15,7 +18,7 @@ from hwbench.devices.phone.cpufreq import available_frequencies
 from hwbench.devices.phone.cpuinfo import cpuinfo
 from hwbench.devices.phone.df import filesystems, holding
 from hwbench.devices.phone.getprop import identity, properties
-from hwbench.devices.phone.kinds import read_output
+from hwbench.devices.phone.kinds import PARSERS, read_output
 from hwbench.devices.phone.process_status import allowed_cores
 from hwbench.devices.phone.ps import processes
 from hwbench.devices.phone.record import PhoneOutputs, phone_record, serial_hash
@@ -217,6 +220,17 @@ def test_core_lists_round_trip(cores: set[int], between: str) -> None:
 def test_what_is_no_core_list(text: str) -> None:
     with pytest.raises(DataError, match="not a list of cores"):
         core_list(text)
+
+
+@pytest.mark.parametrize(
+    "piece", ["\r", " ", "[a]: [", "Temperature{", "0-1023,", "device ", "x :" + 3000 * " " + "y\n"]
+)
+@pytest.mark.parametrize("kind", PARSERS)
+def test_long_runs_take_no_time(kind: str, piece: str) -> None:
+    begin = time.process_time()
+    with contextlib.suppress(DataError):
+        PARSERS[kind](piece * (200_000 // len(piece)))
+    assert time.process_time() - begin < 1
 
 
 def test_a_record_says_what_it_could_not_read_and_keeps_no_serial() -> None:

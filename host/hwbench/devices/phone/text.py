@@ -21,7 +21,7 @@ def decode(printed: Printed) -> str:
     Bytes that are no text become U+FFFD; byte order marks, NULs and terminal colours are dropped. Never fails.
     """
     text = printed if isinstance(printed, str) else _characters(printed)
-    return re.sub(r"\r+\n|\r", "\n", _UNSEEN.sub("", text))
+    return re.sub(r"\r+\n?", "\n", _UNSEEN.sub("", text))
 
 
 def _characters(data: bytes) -> str:
