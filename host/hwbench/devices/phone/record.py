@@ -71,6 +71,10 @@ def phone_record(outputs: PhoneOutputs, *, salt: str, serial: str | None = None,
     load = read("loadavg", outputs.loadavg, _load)
     boot = read("boot_id", outputs.boot_id, _boot_id)
     fastest = max(cores.clusters, key=lambda c: (c.capacity or 0, c.max_khz or 0), default=None) if cores else None
+    if fastest is not None and fastest.governor is None:
+        unreadable.setdefault("governor", "no readable scaling_governor for the fastest cluster")
+    if fastest is not None and fastest.max_khz is None:
+        unreadable.setdefault("frequency_khz", "no readable clock limits for the fastest cluster")
     name = " ".join(filter(None, (who.manufacturer, who.model))) or "phone"
     machine = kernel.machine if kernel and kernel.machine else who.abis[0] if who.abis else "unknown"
     present = cores.present if cores else ()
