@@ -14,8 +14,48 @@ class Cache(msgspec.Struct, frozen=True):
     shared_with: str
 
 
-class DeviceRecord(msgspec.Struct, frozen=True):
-    """A machine as it was when it was measured. None: not readable; `unreadable` says why."""
+class Cluster(msgspec.Struct, frozen=True):
+    """Cores of one kind, offline ones included; `limit_khz` is what the system allows now. None: not readable."""
+
+    cores: tuple[int, ...]
+    online: tuple[int, ...]
+    core_name: str | None
+    capacity: int | None
+    min_khz: int | None
+    max_khz: int | None
+    limit_khz: int | None
+    governor: str | None
+
+
+class PhoneRecord(msgspec.Struct, frozen=True):
+    """What a phone says of itself. `serial_hash` is salted, so that it tells phones apart and nothing else."""
+
+    manufacturer: str | None
+    model: str | None
+    device: str | None
+    soc: str | None
+    soc_property: str | None
+    soc_manufacturer: str | None
+    board: str | None
+    hardware: str | None
+    android: str | None
+    sdk: int | None
+    security_patch: str | None
+    fingerprint: str | None
+    abis: tuple[str, ...]
+    serial_hash: str | None
+    emulated: bool
+    clusters: tuple[Cluster, ...]
+    online_cores: tuple[int, ...]
+    offline_cores: tuple[int, ...]
+    unplaced_cores: tuple[int, ...]
+
+
+class DeviceRecord(msgspec.Struct, frozen=True, omit_defaults=True):
+    """A machine as it was when it was measured. None: not readable; `unreadable` says why.
+
+    `phone` is None for what is not one, and then left out of files.
+    """
 
     id: str
     kind: str
@@ -38,6 +78,7 @@ class DeviceRecord(msgspec.Struct, frozen=True):
     boot_id: str | None
     recorded_at: str
     unreadable: dict[str, str]
+    phone: PhoneRecord | None = None
 
 
 class EngineRecord(msgspec.Struct, frozen=True):
