@@ -24,7 +24,7 @@ from tests.integration.runners import make_plan, results_of, run, write_models
 
 _MUTATED = 10_000
 _BATCH = 500
-_FRAGMENTS = [b"[" * 5000, b"1e999", b"-1", b"9" * 40, b"\\ud800", b"null", b'""']
+_FRAGMENTS = [b"[" * 5000, "\x85\u2028".encode(), b"1e999", b"-1", b"9" * 40, b"\\ud800", b"null", b'""']
 
 
 class NativeConformance(RunnerConformance):

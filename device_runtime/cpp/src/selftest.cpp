@@ -63,7 +63,7 @@ int selftest(const std::vector<std::string>& names) {
     report["error"] = error.what();
   }
   report["engines"] = engines;
-  std::puts(report.dump(-1, ' ', false, nlohmann::detail::error_handler_t::replace).c_str());
+  std::puts(report.dump(-1, ' ', true, nlohmann::detail::error_handler_t::replace).c_str());
   return works ? kDone : kNoEngine;
 }
 

@@ -15,7 +15,7 @@ namespace hwbench {
 namespace {
 
 void print(const Line& line) {
-  std::puts(line.dump(-1, ' ', false, nlohmann::detail::error_handler_t::replace).c_str());
+  std::puts(line.dump(-1, ' ', true, nlohmann::detail::error_handler_t::replace).c_str());
   std::fflush(stdout);
 }
 
