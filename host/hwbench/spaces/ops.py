@@ -18,6 +18,18 @@ Padding: TypeAlias = Literal["symmetric", "same"]
 INPUT = "input"
 
 
+class _Free(msgspec.Struct, frozen=True):
+    """An op that neither multiplies and accumulates nor has parameters."""
+
+    @property
+    def macs(self) -> int:
+        return 0
+
+    @property
+    def parameters(self) -> int:
+        return 0
+
+
 class Conv(msgspec.Struct, frozen=True, tag=True):
     """Convolution, batch normalisation, activation. `groups == in_channels` is depthwise.
 
@@ -79,7 +91,7 @@ class Linear(msgspec.Struct, frozen=True, tag=True):
         return (self.in_shape[2] + 1) * self.out_channels
 
 
-class GlobalAveragePool(msgspec.Struct, frozen=True, tag=True):
+class GlobalAveragePool(_Free, frozen=True, tag=True):
     name: str
     source: str
     in_shape: Shape
@@ -88,16 +100,8 @@ class GlobalAveragePool(msgspec.Struct, frozen=True, tag=True):
     def out_shape(self) -> Shape:
         return (1, 1, self.in_shape[2])
 
-    @property
-    def macs(self) -> int:
-        return 0
 
-    @property
-    def parameters(self) -> int:
-        return 0
-
-
-class Add(msgspec.Struct, frozen=True, tag=True):
+class Add(_Free, frozen=True, tag=True):
     name: str
     source: str
     other: str
@@ -107,16 +111,8 @@ class Add(msgspec.Struct, frozen=True, tag=True):
     def out_shape(self) -> Shape:
         return self.in_shape
 
-    @property
-    def macs(self) -> int:
-        return 0
 
-    @property
-    def parameters(self) -> int:
-        return 0
-
-
-class Activate(msgspec.Struct, frozen=True, tag=True):
+class Activate(_Free, frozen=True, tag=True):
     """An activation that stands on its own: before a convolution, or one that engines do not fuse into it."""
 
     name: str
@@ -128,16 +124,8 @@ class Activate(msgspec.Struct, frozen=True, tag=True):
     def out_shape(self) -> Shape:
         return self.in_shape
 
-    @property
-    def macs(self) -> int:
-        return 0
 
-    @property
-    def parameters(self) -> int:
-        return 0
-
-
-class AveragePool(msgspec.Struct, frozen=True, tag=True):
+class AveragePool(_Free, frozen=True, tag=True):
     """Mean over a kernel x kernel window; what lies outside the map does not count. Pads as TensorFlow's `same`."""
 
     name: str
@@ -151,16 +139,8 @@ class AveragePool(msgspec.Struct, frozen=True, tag=True):
         height, width, channels = self.in_shape
         return (-(-height // self.stride), -(-width // self.stride), channels)
 
-    @property
-    def macs(self) -> int:
-        return 0
 
-    @property
-    def parameters(self) -> int:
-        return 0
-
-
-class Scale(msgspec.Struct, frozen=True, tag=True):
+class Scale(_Free, frozen=True, tag=True):
     """`source` (height, width, channels) times `other` (1, 1, channels): the excitation of squeeze-and-excite."""
 
     name: str
@@ -172,16 +152,8 @@ class Scale(msgspec.Struct, frozen=True, tag=True):
     def out_shape(self) -> Shape:
         return self.in_shape
 
-    @property
-    def macs(self) -> int:
-        return 0
 
-    @property
-    def parameters(self) -> int:
-        return 0
-
-
-class ChannelShuffle(msgspec.Struct, frozen=True, tag=True):
+class ChannelShuffle(_Free, frozen=True, tag=True):
     """Channels seen as groups x rest, transposed to rest x groups (Zhang et al., ShuffleNet, 2018, section 3.1)."""
 
     name: str
@@ -193,16 +165,8 @@ class ChannelShuffle(msgspec.Struct, frozen=True, tag=True):
     def out_shape(self) -> Shape:
         return self.in_shape
 
-    @property
-    def macs(self) -> int:
-        return 0
 
-    @property
-    def parameters(self) -> int:
-        return 0
-
-
-class Zeroize(msgspec.Struct, frozen=True, tag=True):
+class Zeroize(_Free, frozen=True, tag=True):
     """Zeros of the input's shape."""
 
     name: str
@@ -212,14 +176,6 @@ class Zeroize(msgspec.Struct, frozen=True, tag=True):
     @property
     def out_shape(self) -> Shape:
         return self.in_shape
-
-    @property
-    def macs(self) -> int:
-        return 0
-
-    @property
-    def parameters(self) -> int:
-        return 0
 
 
 Op: TypeAlias = Conv | Linear | GlobalAveragePool | Add | Activate | AveragePool | Scale | ChannelShuffle | Zeroize
