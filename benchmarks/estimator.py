@@ -54,7 +54,7 @@ def record(folder: Path, rows: list[ModelRow], rounds: int, flush: int, seed: in
     )  # fmt: skip
     (folder / "plan.json").write_bytes(msgspec.json.encode(plan))
     results = folder / "results.jsonl"
-    device.launch(LaunchRequest(folder / "plan.json", results, 600.0), lambda: None)
+    device.launch(LaunchRequest(folder / "plan.json", results, 600.0), lambda _: None)
     visits: Visits = {}
     for visit in read_results(results, [row.id for row in rows]).visits:
         pair = (np.array(visit.wall_ns) / 1e3, np.array(visit.cpu_ns) / 1e3)

@@ -136,7 +136,7 @@ def _plan(rows: list[ModelRow], engine: Engine, rounds: int, launch: int, device
 def _launch(device: LocalDevice, plan: Plan, folder: Path) -> LaunchResult:
     (folder / "plan.json").write_bytes(msgspec.json.encode(plan))
     results = folder / "results.jsonl"
-    device.launch(LaunchRequest(folder / "plan.json", results, DEADLINE_S), lambda: None)
+    device.launch(LaunchRequest(folder / "plan.json", results, DEADLINE_S), lambda _: None)
     return read_results(results, [job.id for job in plan.jobs])
 
 

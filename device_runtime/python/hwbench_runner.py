@@ -131,6 +131,7 @@ class Results:
         self._file = open(path, "wb")
         self._hash = hashlib.sha256()
         self._lines = 0
+        self.visits = 0
 
     def write(self, **line):
         data = json.dumps(line, separators=(",", ":"), allow_nan=False).encode() + b"\n"
@@ -138,6 +139,7 @@ class Results:
         self._file.flush()
         self._hash.update(data)
         self._lines += 1
+        self.visits += line["kind"] == "visit"
 
     def close(self, status):
         footer = {"kind": "footer", "status": status, "lines": self._lines, "sha256": self._hash.hexdigest()}
@@ -490,7 +492,7 @@ class Launch:
                 self._profile(engine, job)
 
     def _check(self):
-        self._heartbeat.beat()
+        self._heartbeat.beat(self._results.visits)
         if self.stopping is not None:
             raise Stop(self.stopping)
         if time.monotonic() > self._deadline:
@@ -767,19 +769,19 @@ LiteRtProfiler.TensorType._fields_ = [("element_type", ctypes.c_int), ("layout",
 
 
 class Heartbeat:
-    """A small file whose content changes while the runner is alive."""
+    """A small file whose content changes while the runner is alive: its process, a time, the visits done."""
 
     def __init__(self, path):
         self._path = path
         self._next = 0.0
 
-    def beat(self):
+    def beat(self, visits):
         now = time.monotonic()
         if now >= self._next:
             self._next = now + 1.0
             try:
                 with open(self._path, "w") as file:
-                    file.write(f"{os.getpid()} {now:.3f}\n")
+                    file.write(f"{os.getpid()} {now:.3f} {visits}\n")
             except OSError:
                 pass
 

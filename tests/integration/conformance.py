@@ -220,6 +220,9 @@ class RunnerConformance:
         process.kill()
         process.communicate()
         assert len(beats - {b""}) >= 2
+        process_number, _, visits = max(beats - {b""}).split()
+        assert int(process_number) > 0
+        assert int(visits) >= 0
 
     def test_a_full_disk_is_said(self, runner: list[str], tmp_path: Path, jobs: dict[str, Job]) -> None:
         code, stderr = run(runner, tmp_path, self.plan(jobs), results=Path("/dev/full"))

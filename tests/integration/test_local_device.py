@@ -25,7 +25,7 @@ def fake_runner(folder: Path, script: str) -> LocalRunner:
 
 def launch(folder: Path, script: str, silence_s: float = 60.0, deadline_s: float = 60.0) -> None:
     device = LocalDevice(fake_runner(folder, script), silence_s)
-    device.launch(LaunchRequest(folder / "plan.json", folder / "results.jsonl", deadline_s), lambda: None)
+    device.launch(LaunchRequest(folder / "plan.json", folder / "results.jsonl", deadline_s), lambda _: None)
 
 
 @pytest.mark.parametrize(

@@ -10,7 +10,7 @@ import msgspec
 import pytest
 
 import hwbench
-from hwbench.devices import LaunchRequest
+from hwbench.devices import LaunchReport, LaunchRequest, Pulse
 from hwbench.devices.linux import LinuxMachine
 from hwbench.errors import CorruptFile, ModelError, UsageError
 from hwbench.measure.anchors import ANCHORS
@@ -61,7 +61,10 @@ class StillDevice:
     def parent_pid(self) -> int:
         return 0
 
-    def launch(self, request: LaunchRequest, progress: Callable[[], None]) -> None:
+    def recover(self, request: LaunchRequest, progress: Callable[[Pulse], None]) -> None:
+        pass
+
+    def launch(self, request: LaunchRequest, progress: Callable[[Pulse], None]) -> LaunchReport:
         plan = msgspec.json.decode(request.plan.read_bytes(), type=Plan)
         self.plans.append(plan)
         lines = [launch_line([0])]
@@ -71,6 +74,7 @@ class StillDevice:
             lines.append({"kind": "load", "job": job.id, "load_ns": 1, "first_ns": 1, "digests": digests})
             lines += [visit(job.id, number, [10.0 + position] * 5) for number in range(job.rounds)]
         request.results.write_bytes(result_file(lines))
+        return LaunchReport()
 
 
 @pytest.fixture

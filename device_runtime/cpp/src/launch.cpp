@@ -117,7 +117,7 @@ std::string Launch::run() {
 }
 
 void Launch::check() {
-  heartbeat_.beat();
+  heartbeat_.beat(results_.visits());
   if (stopping != 0) {
     throw Stop{stopping == SIGTERM ? "terminated" : "interrupted"};
   }

@@ -58,6 +58,7 @@ void Results::write(const Line& line) {
   append(text);
   hash_.update(text.data(), text.size());
   ++lines_;
+  visits_ += line.at("kind") == "visit" ? 1 : 0;
 }
 
 void Results::close(const std::string& status) {
@@ -75,7 +76,7 @@ void Results::close(const std::string& status) {
 
 Heartbeat::Heartbeat(std::string path) : path_(std::move(path)) {}
 
-void Heartbeat::beat() {
+void Heartbeat::beat(std::uint64_t visits) {
   const std::int64_t now = wall_ns();
   if (now < next_ns_) {
     return;
@@ -83,7 +84,7 @@ void Heartbeat::beat() {
   next_ns_ = now + kBeatNs;
   const int file = open(path_.c_str(), O_WRONLY | O_CREAT | O_TRUNC | O_CLOEXEC, 0644);
   if (file >= 0) {
-    write_whole(file, std::to_string(getpid()) + " " + std::to_string(now) + "\n");
+    write_whole(file, std::to_string(getpid()) + " " + std::to_string(now) + " " + std::to_string(visits) + "\n");
     ::close(file);
   }
 }

@@ -35,6 +35,8 @@ class Results {
 
   void write(const Line& line);
   void close(const std::string& status);
+  /// How many of the lines so far are visits.
+  std::uint64_t visits() const { return visits_; }
 
  private:
   void append(const std::string& text);
@@ -42,13 +44,15 @@ class Results {
   int file_;
   Sha256 hash_;
   std::uint64_t lines_ = 0;
+  std::uint64_t visits_ = 0;
 };
 
-/// A small file beside the results that changes while the runner is alive, at most once a second.
+/// A small file beside the results that changes while the runner is alive, at most once a second: its process, a time,
+/// and how many visits are done.
 class Heartbeat {
  public:
   explicit Heartbeat(std::string path);
-  void beat();
+  void beat(std::uint64_t visits);
 
  private:
   std::string path_;

@@ -4,12 +4,12 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from hwbench.devices.base import Device, LaunchRequest
+from hwbench.devices.base import Device, LaunchReport, LaunchRequest, Pulse
 from hwbench.devices.local import LocalDevice
 from hwbench.devices.local_runner import choose
 from hwbench.errors import DeviceError
 
-__all__ = ["Device", "LaunchRequest", "LocalDevice", "find"]
+__all__ = ["Device", "LaunchReport", "LaunchRequest", "LocalDevice", "Pulse", "find"]
 
 
 def find(name: str | None = None, python: Path | None = None) -> Device:

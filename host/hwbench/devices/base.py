@@ -20,6 +20,21 @@ class LaunchRequest(msgspec.Struct, frozen=True):
     deadline_s: float
 
 
+class Pulse(msgspec.Struct, frozen=True):
+    """How a running launch stands; what the device does not tell is None."""
+
+    visits: int
+    temperature_c: float | None = None
+    frequency_khz: int | None = None
+
+
+class LaunchReport(msgspec.Struct, frozen=True):
+    """What there is to say of a launch beside its results. `flags` mark all its rows, `redo` asks for another try."""
+
+    flags: tuple[str, ...] = ()
+    redo: bool = False
+
+
 class Device(Protocol):
     """One machine. All methods raise DeviceError or RunnerError when it does not play along."""
 
@@ -51,5 +66,8 @@ class Device(Protocol):
     def parent_pid(self) -> int:
         """The process whose end must end the runner; 0 where the runner outlives its host on purpose."""
 
-    def launch(self, request: LaunchRequest, progress: Callable[[], None]) -> None:
-        """Executes one launch; `progress` is called about ten times a second while it runs."""
+    def launch(self, request: LaunchRequest, progress: Callable[[Pulse], None]) -> LaunchReport:
+        """Executes one launch; `progress` is called at least once a second while it runs."""
+
+    def recover(self, request: LaunchRequest, progress: Callable[[Pulse], None]) -> None:
+        """Brings what a launch of an earlier process has left on the device, if anything, to its result file."""

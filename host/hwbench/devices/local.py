@@ -7,23 +7,16 @@ import subprocess
 import time
 from collections.abc import Callable
 from contextlib import AbstractContextManager
-from pathlib import Path
 
-from hwbench.devices.base import LaunchRequest
+from hwbench.devices.base import LaunchReport, LaunchRequest, Pulse
+from hwbench.devices.exit_codes import runner_failed, shell_code
+from hwbench.devices.heartbeat import visits_done
 from hwbench.devices.linux import LinuxMachine
 from hwbench.devices.local_runner import LocalRunner, Selftest, choose, selftest
 from hwbench.devices.lock import exclusive
-from hwbench.errors import RunnerCrashed, RunnerTimeout, UsageError
+from hwbench.errors import RunnerTimeout, UsageError
 from hwbench.records import DeviceRecord, EngineRecord
 
-_SIGNALS = {
-    -4: "ran an instruction this processor lacks (SIGILL)",
-    -6: "aborted (SIGABRT)",
-    -7: "met a bus error (SIGBUS)",
-    -9: "was killed, perhaps for using too much memory (SIGKILL)",
-    -11: "crashed (SIGSEGV)",
-}
-_BAD_PLAN, _NO_ENGINE, _OUTPUT = 64, 65, 67
 _QUIET_SAMPLE_S = 0.1
 _POLL_S = 0.1
 _GRACE_S = 10.0
@@ -94,7 +87,7 @@ class LocalDevice:
     def parent_pid(self) -> int:
         return os.getpid()
 
-    def launch(self, request: LaunchRequest, progress: Callable[[], None]) -> None:
+    def launch(self, request: LaunchRequest, progress: Callable[[Pulse], None]) -> LaunchReport:
         log = request.results.with_suffix(".log")
         command = [*self._runner.command, str(request.plan), str(request.results)]
         with log.open("wb") as stderr:
@@ -110,9 +103,16 @@ class LocalDevice:
                         process.kill()
                         process.wait()
         if process.returncode != 0:
-            raise self._failed(process.returncode, log)
+            said = log.read_text(errors="replace")
+            raise runner_failed(shell_code(process.returncode), said, self._runner.install)
+        return LaunchReport()
 
-    def _wait(self, process: subprocess.Popen[bytes], request: LaunchRequest, progress: Callable[[], None]) -> None:
+    def recover(self, request: LaunchRequest, progress: Callable[[Pulse], None]) -> None:
+        """Nothing: a runner on this computer ends with its host, and its results lie here already."""
+
+    def _wait(
+        self, process: subprocess.Popen[bytes], request: LaunchRequest, progress: Callable[[Pulse], None]
+    ) -> None:
         """Until the runner ends. Raises RunnerTimeout when it is silent for too long or passes its deadline."""
         heartbeat = request.results.with_name(f"{request.results.name}.heartbeat")
         begin = heard = time.monotonic()
@@ -122,9 +122,9 @@ class LocalDevice:
                 process.wait(_POLL_S)
                 return
             except subprocess.TimeoutExpired:
-                progress()
+                beat = heartbeat.read_bytes() if heartbeat.exists() else b""
+                progress(Pulse(visits_done(beat)))
             now = time.monotonic()
-            beat = heartbeat.read_bytes() if heartbeat.exists() else b""
             heard, last = (heard, last) if beat == last else (now, beat)
             late = now - begin > request.deadline_s + _GRACE_S
             if late or now - heard > self._silence_s:
@@ -132,12 +132,3 @@ class LocalDevice:
                 process.wait()
                 what = "passed its deadline" if late else f"gave no sign of life for {self._silence_s:.0f} s"
                 raise RunnerTimeout(f"The runner {what}.", hint="Continue with --resume.")
-
-    def _failed(self, code: int, log: Path) -> RunnerCrashed:
-        last = (log.read_text(errors="replace").strip().splitlines() or ["it said nothing"])[-1][:300]
-        if code == _NO_ENGINE:
-            return RunnerCrashed(f"The runner found no engine: {last}.", hint=self._runner.install)
-        if code in (_BAD_PLAN, _OUTPUT):
-            return RunnerCrashed(f"The runner stopped: {last}.", hint="Continue with --resume once that is mended.")
-        reason = _SIGNALS.get(code, f"ended with status {code}")
-        return RunnerCrashed(f"The runner {reason}; its last words: {last}.", hint="Continue with --resume.")

@@ -9,7 +9,7 @@ from functools import partial
 
 import msgspec
 
-from hwbench.devices import Device, LaunchRequest
+from hwbench.devices import Device, LaunchRequest, Pulse
 from hwbench.errors import RunnerCrashed
 from hwbench.measure.estimate import PARTIAL_DELEGATION, Estimates, estimate, with_flag
 from hwbench.measure.gate import Gate, judge
@@ -23,6 +23,8 @@ from hwbench.records import Estimator
 
 _DEADLINE_S = 1800.0
 _FRUITLESS_LAUNCHES = 3
+# Launches that a hot device may spoil before their rows are flagged.
+_REDOS = 2
 _ANCHOR_ROUNDS = 10
 _PROBE_ROUNDS = 10
 _PROBE_PAUSE_S = 2.0
@@ -58,7 +60,8 @@ class Progress(msgspec.Struct, frozen=True):
     """Where a campaign stands. `seconds_left` is None before the first round has ended.
 
     `refining` is the number of rows that get extra rounds, `waiting` whether the gate is closed. While models are
-    being exported, before the first launch, `visits` and `planned` count them.
+    being exported, before the first launch, `visits` and `planned` count them. Temperature and clock are the device's
+    own while a launch runs, None where it does not tell.
     """
 
     launch: int
@@ -68,6 +71,8 @@ class Progress(msgspec.Struct, frozen=True):
     seconds_left: float | None
     waiting: bool = False
     exporting: bool = False
+    temperature_c: float | None = None
+    frequency_khz: int | None = None
 
 
 class Campaign(msgspec.Struct, frozen=True):
@@ -100,10 +105,12 @@ def run(
     anchors = [row.id for row in rows if row.anchor]
     clock = _Clock(rows, settings.preset, on_progress)
     patience = _Patience(settings.preset.patience_s)
+    _recover(device, session, clock)
     results = session.results()
     samples = collect(results, settings.estimator)
     earlier_ns = samples.inference_ns
     fruitless = 0
+    redos = max(_REDOS - session.redone, 0)
     while True:
         gate = judge(samples, anchors, settings.estimator, baseline_us)
         estimates = estimate(samples, settings.estimator, gate, settings.seed)
@@ -120,9 +127,13 @@ def run(
         if not rounds:
             break
         begun = time.monotonic()
-        results.append(_launch(device, rows, restrict(rounds, dealt)[0], settings, session, clock))
+        launched = _launch(device, rows, restrict(rounds, dealt)[0], settings, session, clock, redos)
         if gate.closed:
             patience.spend(time.monotonic() - begun)
+        if launched is None:
+            redos -= 1
+            continue
+        results.append(launched)
         after = collect(results[-1:], settings.estimator, samples, first=len(results) - 1)
         progressed = after.total_rounds(wanted) > samples.total_rounds(wanted) or len(after.failures) > len(
             samples.failures
@@ -135,6 +146,7 @@ def run(
             )
     seconds = time.monotonic() - begin
     share = (samples.inference_ns - earlier_ns) / 1e9 / seconds
+    estimates = with_launch_flags(estimates, samples, session.flags)
     estimates = with_delegation(estimates, rows, settings.delegate)
     return Campaign(tuple(results), samples, gate, estimates, seconds, share)
 
@@ -145,6 +157,15 @@ def with_delegation(estimates: Estimates, rows: Sequence[ModelRow], delegate: st
         row.id for row in rows if delegate == "xnnpack" and row.delegated_share is not None and row.delegated_share < 1
     }
     return with_flag(estimates, partial, PARTIAL_DELEGATION)
+
+
+def with_launch_flags(estimates: Estimates, samples: Samples, flags: Sequence[tuple[str, ...]]) -> Estimates:
+    """The estimates, each row flagged as its launches are; `flags` are those of each launch."""
+    for flag in sorted({flag for found in flags for flag in found}):
+        flagged = {number for number, found in enumerate(flags) if flag in found}
+        jobs = {job for job, visits in samples.visits.items() if flagged & {visit.launch for visit in visits}}
+        estimates = with_flag(estimates, jobs, flag)
+    return estimates
 
 
 class _Patience:
@@ -177,7 +198,7 @@ def _probe(
     anchors = {row.id: _PROBE_ROUNDS for row in rows if row.anchor}
     plan = _plan(device, rows, anchors, settings, launch=len(session.launches))
     path = session.probe(plan)
-    device.launch(LaunchRequest(path, path.with_suffix(".results"), _DEADLINE_S), lambda: None)
+    device.launch(LaunchRequest(path, path.with_suffix(".results"), _DEADLINE_S), lambda _: None)
     samples = collect([read_results(path.with_suffix(".results"), anchors)], settings.estimator)
     return not judge(samples, list(anchors), settings.estimator, baseline_us).closed
 
@@ -214,21 +235,31 @@ def _launch(
     settings: Settings,
     session: Session,
     clock: _Clock,
-) -> LaunchResult:
+    redos: int,
+) -> LaunchResult | None:
+    """What a launch brought; None if it must be done again and may be."""
     number = len(session.launches)
     plan = _plan(device, rows, rounds, settings, number)
     session.begin(plan)
     path = session.results_path(number)
     clock.launched(number, sum(job.rounds for job in plan.jobs), len(rounds))
-
-    def progress() -> None:
-        clock.tick(path.read_bytes().count(b'"kind":"visit"') if path.exists() else 0)
-
-    device.launch(LaunchRequest(session.plan_path(number), path, _DEADLINE_S), progress)
+    report = device.launch(LaunchRequest(session.plan_path(number), path, _DEADLINE_S), clock.tick)
     result = read_results(path, [job.id for job in plan.jobs])
-    clock.ended(len(result.visits))
-    session.end(number, result.status)
-    return result
+    again = report.redo and redos > 0
+    clock.ended(0 if again else len(result.visits))
+    session.end(number, result.status, report.flags, again)
+    return None if again else result
+
+
+def _recover(device: Device, session: Session, clock: _Clock) -> None:
+    """What a launch that an earlier process did not see the end of has left on the device."""
+    for planned in session.unfinished:
+        path = session.results_path(planned.launch)
+        clock.launched(planned.launch, sum(planned.jobs.values()), len(planned.jobs))
+        device.recover(LaunchRequest(session.plan_path(planned.launch), path, _DEADLINE_S), clock.tick)
+        result = read_results(path, planned.jobs)
+        clock.ended(len(result.visits))
+        session.end(planned.launch, result.status)
 
 
 class _Clock:
@@ -262,9 +293,10 @@ class _Clock:
         self._launched_at = time.monotonic()
         self._refining = rows if self._done >= self._base else 0
         self._expected = max(self._expected, self._done + visits)
-        self.tick(0)
+        self.tick(Pulse(0))
 
-    def tick(self, visits: int) -> None:
+    def tick(self, pulse: Pulse) -> None:
+        visits = pulse.visits
         now = time.monotonic()
         if visits and not self._first:
             # The first visits of a launch say how long it took to start, the later ones how long visits take.
@@ -277,7 +309,10 @@ class _Clock:
         if measured >= self._jobs:
             later = max(self._expected - self._done - self._in_launch, 0)
             left = seconds / measured * (self._expected - done) + self._start_s * math.ceil(later / self._per_launch)
-        self._report(Progress(self._launch, done, self._expected, self._refining, left))
+        found = Progress(self._launch, done, self._expected, self._refining, left)
+        self._report(
+            msgspec.structs.replace(found, temperature_c=pulse.temperature_c, frequency_khz=pulse.frequency_khz)
+        )
 
     def ended(self, visits: int) -> None:
         self._done += visits

@@ -34,8 +34,12 @@ class Planned(msgspec.Struct, frozen=True, tag="planned"):
 
 
 class Ended(msgspec.Struct, frozen=True, tag="ended"):
+    """`redone`: its samples are kept and not used, since it was done again."""
+
     launch: int
     status: str
+    flags: tuple[str, ...] = ()
+    redone: bool = False
 
 
 _Line = Opening | Planned | Ended
@@ -43,11 +47,12 @@ _decoder = msgspec.json.Decoder(_Line)
 
 
 class Session:
-    """A folder that holds one measurement in progress; `launches` are those begun so far."""
+    """A folder that holds one measurement in progress; `launches` are those begun so far, `ends` those ended."""
 
     def __init__(self, folder: Path, lines: tuple[_Line, ...]) -> None:
         self.folder = folder
         self.launches = [line for line in lines if isinstance(line, Planned)]
+        self.ends = {line.launch: line for line in lines if isinstance(line, Ended)}
 
     @classmethod
     def open(cls, folder: Path, settings: dict[str, str], resume: bool) -> Session:
@@ -106,12 +111,37 @@ class Session:
             raise _full(self.folder, error) from error
         return path
 
-    def end(self, launch: int, status: str) -> None:
-        self._append(Ended(launch, status))
+    def end(self, launch: int, status: str, flags: tuple[str, ...] = (), redone: bool = False) -> None:
+        line = Ended(launch, status, flags, redone)
+        self._append(line)
+        self.ends[launch] = line
+
+    @property
+    def unfinished(self) -> list[Planned]:
+        """Launches whose end was not seen."""
+        return [planned for planned in self.launches if planned.launch not in self.ends]
+
+    @property
+    def redone(self) -> int:
+        """How many launches were done again."""
+        return sum(line.redone for line in self.ends.values())
+
+    @property
+    def flags(self) -> list[tuple[str, ...]]:
+        """The flags of each launch that counts, in the order of `results`."""
+        return [self.ends[planned.launch].flags if planned.launch in self.ends else () for planned in self._counting]
 
     def results(self) -> list[LaunchResult]:
-        """What every launch so far has brought, whole lines of broken ones included."""
-        return [read_results(self.results_path(planned.launch), planned.jobs) for planned in self.launches]
+        """What every launch that counts has brought, whole lines of broken ones included."""
+        return [read_results(self.results_path(planned.launch), planned.jobs) for planned in self._counting]
+
+    @property
+    def _counting(self) -> list[Planned]:
+        return [
+            planned
+            for planned in self.launches
+            if not (planned.launch in self.ends and self.ends[planned.launch].redone)
+        ]
 
     def remove(self) -> None:
         shutil.rmtree(self.folder, ignore_errors=True)

@@ -201,7 +201,7 @@ def _extra(
     results = path.with_name(f"{run_pass}.results")
     trouble = None
     try:
-        device.launch(LaunchRequest(path, results, _PASS_DEADLINE_S), lambda: None)
+        device.launch(LaunchRequest(path, results, _PASS_DEADLINE_S), lambda _: None)
     except RunnerError as error:
         trouble = f"{run_pass}: {error.message}"
     return _Extra(read_results(results, [job.id for job in plan.jobs]), trouble)
