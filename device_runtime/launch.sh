@@ -7,8 +7,9 @@
 #   sh launch.sh stop FOLDER NAME                ends one, gently if it listens
 #   sh launch.sh sweep BASE KEEP                 ends and removes what earlier runs left in BASE/work-*, but KEEP
 #
-# Following prints lines: `beat` and the heartbeat, `read N` and the first line of the N-th file that NAME.watch names,
-# and at last `exit CODE`, `gone` (it ended without a word) or `never` (it was not started).
+# Following prints lines: every second `beat` and the heartbeat, and `read N` and the first line of the N-th file that
+# NAME.watch names; at last `said` and the runner's last words if it failed, then `exit CODE`, `gone` (it ended without
+# telling how) or `never` (it was not started).
 set -f
 umask 077
 
@@ -31,7 +32,13 @@ alive() { # whether the process of $name.pid is still the one that was started
 ended() { # prints the last line if there is one to print
     code=''
     { read -r word code <"$name.exit"; } 2>/dev/null || return 1
-    [ "$word" = exit ] && [ -n "$code" ] && echo "exit $code"
+    if [ "$word" != exit ] || [ -z "$code" ]; then return 1; fi
+    if [ "$code" != 0 ]; then
+        said=''
+        { while IFS= read -r line || [ -n "$line" ]; do said=$line; done <"$name.log"; } 2>/dev/null
+        echo "said $said"
+    fi
+    echo "exit $code"
 }
 
 run() { # becomes the runner, in an environment of its own
@@ -69,7 +76,9 @@ follow() {
     while :; do
         ended && return
         if alive; then
-            { IFS= read -r beat <"$name.results.jsonl.heartbeat"; } 2>/dev/null && echo "beat $beat"
+            beat=''
+            { IFS= read -r beat <"$name.results.jsonl.heartbeat"; } 2>/dev/null
+            echo "beat $beat"
             watch
         elif [ -e "$name.pid" ] || [ "$waited" -ge 10 ]; then
             # It may have ended between the two questions.
@@ -77,6 +86,8 @@ follow() {
             ended && return
             if [ -e "$name.pid" ]; then echo gone; else echo never; fi
             return
+        else
+            echo "beat "
         fi
         waited=$((waited + 1))
         sleep 1 || return

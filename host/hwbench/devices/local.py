@@ -50,7 +50,7 @@ class LocalDevice:
         return self._runner.title
 
     def engine(self, name: str) -> EngineRecord:
-        return self._selftest(name).engine(name, self._runner)
+        return self._selftest(name).engine(name, self._runner.title, self._runner.install)
 
     def _selftest(self, engine: str) -> Selftest:
         if engine not in self._selftests:

@@ -18,6 +18,7 @@ from hwbench.errors import DeviceError, RunnerCrashed
 from hwbench.records import EngineRecord
 
 _SELFTEST_S = 120.0
+_ENGINE_FIELDS = ("package", "version", "sha256")
 
 
 class LocalRunner(msgspec.Struct, frozen=True):
@@ -62,21 +63,32 @@ class Selftest(msgspec.Struct, frozen=True):
     emulated: bool
     engines: dict[str, dict[str, Any]]
 
-    def engine(self, name: str, runner: LocalRunner) -> EngineRecord:
-        """Raises DeviceError when the runner cannot use that engine."""
+    def engine(self, name: str, title: str, install: str) -> EngineRecord:
+        """Raises DeviceError when the runner, `title` in words, cannot use that engine; `install` is the hint."""
         found = self.engines.get(name, {"error": "this runner does not know it"})
         if "error" in found:
-            raise DeviceError(f"{runner.title} cannot use {name}: {found['error']}.", hint=runner.install)
-        return EngineRecord(name, found["engine_package"], found["engine_version"], found["engine_sha256"])
+            raise DeviceError(f"{title} cannot use {name}: {found['error']}.", hint=install)
+        try:
+            return msgspec.convert({"name": name} | {f: found[f"engine_{f}"] for f in _ENGINE_FIELDS}, EngineRecord)
+        except (KeyError, msgspec.ValidationError) as error:
+            raise RunnerCrashed(f"The self-test of {title} does not describe {name}: {error}.") from error
 
 
 def selftest(runner: LocalRunner, engine: str | None = None) -> Selftest:
     """The runner's own report on one engine, or on all. Raises RunnerCrashed when it gives none."""
     command = [*runner.command, "--selftest", *([engine] if engine else [])]
     try:
-        done = subprocess.run(command, capture_output=True, text=True, timeout=_SELFTEST_S, check=False)
-        report = json.loads(done.stdout)
+        done = subprocess.run(command, capture_output=True, timeout=_SELFTEST_S, check=False)
+    except (OSError, subprocess.TimeoutExpired) as error:
+        raise RunnerCrashed(f"The self-test of {runner.title} failed: {error}.") from error
+    return parse_selftest(done.stdout, runner.title)
+
+
+def parse_selftest(stdout: bytes, title: str) -> Selftest:
+    """What a self-test printed. Raises RunnerCrashed for anything else."""
+    try:
+        report = json.loads(stdout)
         engines = {str(entry["engine"]): dict(entry) for entry in report["engines"]}
         return Selftest(str(report["runner"]), bool(report["emulated"]), engines)
-    except (OSError, ValueError, KeyError, TypeError, subprocess.TimeoutExpired) as error:
-        raise RunnerCrashed(f"The self-test of {runner.title} failed: {error}.") from error
+    except (ValueError, KeyError, TypeError) as error:
+        raise RunnerCrashed(f"The self-test of {title} failed: {error}.") from error

@@ -17,6 +17,11 @@ def python_runner() -> Path:
                   _CHECKOUT / "python" / "hwbench_runner.py")  # fmt: skip
 
 
+def launch_script() -> Path:
+    """The script that starts a runner on a device so that it outlives the connection."""
+    return _first("the launch script", _PACKAGE / "_runtime" / "launch.sh", _CHECKOUT / "launch.sh")
+
+
 def runner_source() -> Path:
     """The CMake project of the native runner. Raises DeviceError when the installation lacks it."""
     return _first("the native runner's source", _PACKAGE / "_runtime" / "cpp", _CHECKOUT / "cpp")

@@ -1,0 +1,131 @@
+"""A bundle on a device: pushed, checked file by file, and what its self-test says."""
+
+from __future__ import annotations
+
+import json
+import time
+from collections.abc import Mapping, Sequence
+from contextlib import ExitStack
+from pathlib import Path
+
+from hwbench.devices.bundle import MANIFEST, Bundle, file_sha256, is_program
+from hwbench.devices.exit_codes import LOCKED, runner_failed
+from hwbench.devices.local_runner import Selftest, parse_selftest
+from hwbench.devices.runner_files import launch_script
+from hwbench.devices.transport import Finished, PushFile, Stream, Transport
+from hwbench.errors import DeviceBusy, DeviceError, DeviceRefused, RunnerCrashed
+
+LAUNCH_SCRIPT = "launch.sh"
+_HASH_S = 300.0
+_SELFTEST_S = 180.0
+_LOCK_S = 60.0
+
+
+class Installation:
+    """The runner on one device. `install` must come before everything else."""
+
+    def __init__(self, transport: Transport, bundle: Bundle) -> None:
+        self._transport = transport
+        self._bundle = bundle
+        self._folder = f"{transport.folder}/bundle"
+        self._lock = ExitStack()
+        self.script = f"{transport.folder}/{LAUNCH_SCRIPT}"
+        self.hint = f"Run `hwbench runner build --target {bundle.manifest.target}`, which makes the bundle anew."
+
+    @property
+    def command(self) -> tuple[str, ...]:
+        """What starts the runner there."""
+        return tuple(word.replace("{folder}", self._folder) for word in self._bundle.manifest.entry)
+
+    def install(self) -> None:
+        """Pushes the bundle and has the runner hash every file of it."""
+        manifest = self._bundle.manifest
+        names = [MANIFEST, *(file.path for file in manifest.files)]
+        files = [
+            PushFile(self._bundle.folder / name, f"{self._folder}/{name}", 0o755 if is_program(name) else 0o644)
+            for name in names
+        ]
+        self._transport.push([*files, PushFile(launch_script(), self.script)])
+        self.check(self._folder, {file.path: file.sha256 for file in manifest.files})
+
+    def check(self, folder: str, expected: Mapping[str, str]) -> None:
+        """Raises DeviceError naming the first of the files in `folder` that is not what was pushed."""
+        done = self.run(["--hash", *(f"{folder}/{name}" for name in expected)], _HASH_S)
+        found = dict(_hashes(done, self.hint))
+        for name, sha256 in expected.items():
+            if found.get(f"{folder}/{name}") != sha256:
+                raise DeviceError(
+                    f"{name} did not arrive whole on {self._transport.name}.",
+                    hint="Try again; another cable or port may help.",
+                )
+
+    def selftest(self, engine: str) -> Selftest:
+        """The runner's own report. Raises RunnerCrashed when it cannot start there, with the reason."""
+        done = self.run(["--selftest", engine], _SELFTEST_S)
+        return parse_selftest(done.stdout, f"the runner on {self._transport.name}")
+
+    def free_bytes(self) -> int:
+        """Free space where everything of ours lies."""
+        done = self.run(["--free", self._transport.folder], _LOCK_S)
+        try:
+            return int(json.loads(done.stdout)["free_bytes"])
+        except (ValueError, KeyError, TypeError) as error:
+            raise RunnerCrashed(f"The runner on {self._transport.name} does not tell the free space.") from error
+
+    def lock(self, holder: str) -> None:
+        """Holds the device's own lock until `unlock`, or until the connection ends.
+
+        Raises DeviceBusy when the hwbench of another computer holds it.
+        """
+        stream = self._transport.open([*self.command, "--lock", f"{self._transport.folder}/lock", holder])
+        self._lock.enter_context(stream)
+        line = stream.read_line(_LOCK_S)
+        try:
+            report = json.loads(line or b"{}")
+            locked, owner = bool(report["locked"]), str(report.get("holder", ""))
+        except (ValueError, KeyError, TypeError) as error:
+            raise RunnerCrashed(f"The runner on {self._transport.name} cannot lock it: {line!r}.") from error
+        if not locked:
+            self.unlock()
+            raise _busy(self._transport.name, owner, stream)
+
+    def unlock(self) -> None:
+        self._lock.close()
+
+    def run(self, words: Sequence[str], timeout_s: float) -> Finished:
+        """Runs the runner with these words. Raises RunnerCrashed for an end that is a crash."""
+        done = self._transport.run([*self.command, *words], timeout_s=timeout_s)
+        if done.code >= 126:
+            raise runner_failed(done.code, done.stderr.decode(errors="replace"), self.hint)
+        return done
+
+
+def describe_holder() -> str:
+    """Who holds a device, for the message on another computer; names neither it nor its user."""
+    return f"another computer since {time.strftime('%H:%M:%S')}"
+
+
+def _busy(device: str, owner: str, stream: Stream) -> DeviceError:
+    if stream.code not in (None, LOCKED):
+        return DeviceRefused(f"{device} does not let its lock be made.", hint="Is its storage full or read-only?")
+    said = "".join(character for character in owner if character.isprintable())[:80]
+    return DeviceBusy(
+        f"Device {device} is being measured by {said or 'another hwbench'}.",
+        hint="Wait for it to end: two at once would disturb each other.",
+    )
+
+
+def _hashes(done: Finished, hint: str) -> list[tuple[str, str]]:
+    found = []
+    for line in done.stdout.splitlines():
+        try:
+            entry = json.loads(line)
+            found.append((str(entry["path"]), str(entry.get("sha256", ""))))
+        except (ValueError, KeyError, TypeError, AttributeError) as error:
+            raise RunnerCrashed(f"The runner cannot hash files: {line[:200]!r}.", hint=hint) from error
+    return found
+
+
+def local_hashes(folder: Path) -> dict[str, str]:
+    """sha256 by name of the files in a folder."""
+    return {path.name: file_sha256(path) for path in sorted(folder.iterdir()) if path.is_file()}
