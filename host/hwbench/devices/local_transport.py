@@ -12,12 +12,10 @@ from pathlib import Path
 
 from hwbench.devices.arrival import Arrival
 from hwbench.devices.processes import Collected, ProcessStream, converse
-from hwbench.devices.transport import Finished, PushFile
+from hwbench.devices.transport import Finished, PushFile, quoted
 from hwbench.errors import DataError, DeviceError, DeviceFull, DeviceRefused, RemoteFileMissing
 
 _PIECE_BYTES = 1 << 20
-# A shell gives the codes of what is missing (127), not executable (126) or killed, as it does on a device.
-_SHELL = ("/bin/sh", "-c", 'exec "$@"', "sh")
 
 
 class LocalTransport:
@@ -34,11 +32,11 @@ class LocalTransport:
 
     def run(self, command: Sequence[str], *, timeout_s: float = 30.0, stdin: bytes = b"") -> Finished:
         stdout = Collected()
-        code, stderr = converse([*_SHELL, *command], feed=[stdin], take=stdout.take, timeout_s=timeout_s)
+        code, stderr = converse(_through_shell(command), feed=[stdin], take=stdout.take, timeout_s=timeout_s)
         return Finished(code, stdout.data, stderr)
 
     def open(self, command: Sequence[str]) -> ProcessStream:
-        return ProcessStream([*_SHELL, *command])
+        return ProcessStream(_through_shell(command))
 
     def push(self, files: Sequence[PushFile]) -> None:
         for file in files:
@@ -80,6 +78,11 @@ class LocalTransport:
 
     def close(self) -> None:
         """Nothing is held between calls."""
+
+
+def _through_shell(command: Sequence[str]) -> list[str]:
+    """A shell gives the codes of what is missing (127) or not executable (126), as it does on a device."""
+    return ["/bin/sh", "-c", f"exec {quoted(command)}"]
 
 
 def _opened(path: str, flags: int) -> int:
