@@ -124,6 +124,11 @@ class AdbServer:
         except DataError as error:
             raise AdbUnavailable(f"the adb server at {self.address} sent {error.message}", hint=_KILL) from None
 
+    def features(self, serial: str) -> frozenset[str]:
+        """What the phone's daemon can do, e.g. `shell_v2`."""
+        self._ensure()
+        return frozenset(self._ask(f"host-serial:{serial}:features").strip().split(","))
+
     def require(self, serial: str | None = None) -> AdbDevice:
         """The phone of that serial, or the only one; it is ready for commands.
 
