@@ -5,7 +5,7 @@
 #   sh launch.sh launch FOLDER NAME COMMAND...   starts COMMAND NAME.plan.json NAME.results.jsonl, then follows
 #   sh launch.sh follow FOLDER NAME              follows one that was started before
 #   sh launch.sh stop FOLDER NAME                ends one, gently if it listens
-#   sh launch.sh sweep BASE KEEP                 ends and removes what earlier runs left in BASE/work-*, but KEEP
+#   sh launch.sh sweep BASE KEEP...              ends and removes what earlier runs left in BASE, but the KEEP folders
 #
 # Following prints lines: every second `beat` and the heartbeat, and `read N` and the first line of the N-th file that
 # NAME.watch names; at last `said` and the runner's last words if it failed, then `exit CODE`, `gone` (it ended without
@@ -114,8 +114,13 @@ verb=$1
 case $verb in
 sweep)
     set +f
-    for folder in "$2"/work-*; do
-        if [ ! -d "$folder" ] || [ "$folder" = "$3" ]; then continue; fi
+    base=$2
+    shift 2
+    for folder in "$base"/work-* "$base"/run-*; do
+        [ -d "$folder" ] || continue
+        for keep in "$@"; do
+            [ "$folder" = "$keep" ] && continue 2
+        done
         for file in "$folder"/*.pid; do
             name=${file%.pid}
             stop

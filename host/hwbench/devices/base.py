@@ -21,11 +21,12 @@ class LaunchRequest(msgspec.Struct, frozen=True):
 
 
 class Pulse(msgspec.Struct, frozen=True):
-    """How a running launch stands; what the device does not tell is None."""
+    """How a launch stands; what the device does not tell is None. `waiting`: it has not begun, the device cools."""
 
     visits: int
     temperature_c: float | None = None
     frequency_khz: int | None = None
+    waiting: bool = False
 
 
 class LaunchReport(msgspec.Struct, frozen=True):

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import secrets
 import time
 from collections.abc import Mapping, Sequence
 from contextlib import ExitStack
@@ -27,26 +28,29 @@ class Installation:
     def __init__(self, transport: Transport, bundle: Bundle) -> None:
         self._transport = transport
         self._bundle = bundle
-        self._folder = f"{transport.folder}/bundle"
+        # A folder of its own: another computer's hwbench may be at work beside it until one of both has the lock.
+        self.folder = f"{transport.folder}/run-{secrets.token_hex(8)}"
         self._lock = ExitStack()
-        self.script = f"{transport.folder}/{LAUNCH_SCRIPT}"
+        self._lock_file = f"{transport.folder}/lock"
+        self._locked = False
+        self.script = f"{self.folder}/{LAUNCH_SCRIPT}"
         self.hint = f"Run `hwbench runner build --target {bundle.manifest.target}`, which makes the bundle anew."
 
     @property
     def command(self) -> tuple[str, ...]:
         """What starts the runner there."""
-        return tuple(word.replace("{folder}", self._folder) for word in self._bundle.manifest.entry)
+        return tuple(word.replace("{folder}", self.folder) for word in self._bundle.manifest.entry)
 
     def install(self) -> None:
         """Pushes the bundle and has the runner hash every file of it."""
         manifest = self._bundle.manifest
         names = [MANIFEST, *(file.path for file in manifest.files)]
         files = [
-            PushFile(self._bundle.folder / name, f"{self._folder}/{name}", 0o755 if is_program(name) else 0o644)
+            PushFile(self._bundle.folder / name, f"{self.folder}/{name}", 0o755 if is_program(name) else 0o644)
             for name in names
         ]
         self._transport.push([*files, PushFile(launch_script(), self.script)])
-        self.check(self._folder, {file.path: file.sha256 for file in manifest.files})
+        self.check(self.folder, {file.path: file.sha256 for file in manifest.files})
 
     def check(self, folder: str, expected: Mapping[str, str]) -> None:
         """Raises DeviceError naming the first of the files in `folder` that is not what was pushed."""
@@ -77,7 +81,7 @@ class Installation:
 
         Raises DeviceBusy when the hwbench of another computer holds it.
         """
-        stream = self._transport.open([*self.command, "--lock", f"{self._transport.folder}/lock", holder])
+        stream = self._transport.open([*self.command, "--lock", self._lock_file, holder])
         self._lock.enter_context(stream)
         line = stream.read_line(_LOCK_S)
         try:
@@ -88,9 +92,17 @@ class Installation:
         if not locked:
             self.unlock()
             raise _busy(self._transport.name, owner, stream)
+        self._locked = True
 
     def unlock(self) -> None:
+        """Lets go of the device's lock."""
+        self._locked = False
         self._lock.close()
+
+    @property
+    def places(self) -> tuple[str, ...]:
+        """What is there to be removed at the end: the bundle, and the lock's file while it is ours."""
+        return (self.folder, self._lock_file) if self._locked else (self.folder,)
 
     def run(self, words: Sequence[str], timeout_s: float) -> Finished:
         """Runs the runner with these words. Raises RunnerCrashed for an end that is a crash."""

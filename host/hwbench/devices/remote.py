@@ -13,11 +13,11 @@ import msgspec
 from hwbench import files
 from hwbench.devices import bundle_store
 from hwbench.devices.base import LaunchReport, LaunchRequest, Pulse
-from hwbench.devices.bundle import file_sha256
+from hwbench.devices.bundle import Bundle, file_sha256
 from hwbench.devices.installation import Installation, describe_holder
 from hwbench.devices.local_runner import Selftest
 from hwbench.devices.lock import exclusive
-from hwbench.devices.platform import Platform
+from hwbench.devices.platform import Platform, Watched
 from hwbench.devices.remote_launch import Patience, RemoteLaunches
 from hwbench.devices.transport import PushFile, Transport
 from hwbench.errors import DeviceError, DeviceFull, HwbenchError
@@ -44,9 +44,11 @@ class RemoteDevice:
         self._platform = platform
         self._patience = patience or Patience()
         self._installed: Installation | None = None
+        self._bundle: Bundle | None = None
         self._selftests: dict[str, Selftest] = {}
         self._record: DeviceRecord | None = None
         self._works: dict[Path, RemoteLaunches] = {}
+        self._provided: set[Path] = set()
         self._overridden: tuple[str, ...] = ()
 
     @property
@@ -64,8 +66,10 @@ class RemoteDevice:
         return self._record
 
     def engine(self, name: str) -> EngineRecord:
-        hint = self._installation().hint
-        return self._selftest(name).engine(name, f"the runner on {self.name}", hint)
+        target = self._platform.bundle_target().name
+        return self._selftest(name).engine(
+            name, f"the runner on {self.name}", f"Run `hwbench runner build --target {target}`, which makes it anew."
+        )
 
     def memory_budget_bytes(self) -> int:
         """The smaller of a quarter of the available memory and 1 GiB."""
@@ -97,8 +101,12 @@ class RemoteDevice:
                 self._leave()
 
     def launch(self, request: LaunchRequest, progress: Callable[[Pulse], None]) -> LaunchReport:
-        launches = self._work(request.plan.parent)
-        flags = self._platform.gate(progress)
+        folder = request.plan.parent
+        launches = self._launches(folder)
+        if folder not in self._provided:
+            launches.steadily(lambda: self._provide(folder, launches.folder))
+            self._provided.add(folder)
+        flags = launches.steadily(lambda: self._platform.gate(progress))
         cores = msgspec.json.decode(request.plan.read_bytes(), type=_Cores).cores
         launches.launch(self._installation().command, request, self._platform.watched(cores), progress)
         report = launches.steadily(self._platform.after)
@@ -106,8 +114,7 @@ class RemoteDevice:
 
     def recover(self, request: LaunchRequest, progress: Callable[[Pulse], None]) -> None:
         if (request.plan.parent / _WORK_FILE).exists():
-            launches = self._work(request.plan.parent)
-            launches.recover(request, self._platform.watched(()), progress)
+            self._launches(request.plan.parent).recover(request, Watched(), progress)
 
     def close(self) -> None:
         """Removes what a first contact has left and lets go of the connection."""
@@ -117,7 +124,8 @@ class RemoteDevice:
 
     def _installation(self) -> Installation:
         if self._installed is None:
-            installation = Installation(self._transport, bundle_store.require(self._platform.bundle_target()))
+            self._bundle = self._bundle or bundle_store.require(self._platform.bundle_target())
+            installation = Installation(self._transport, self._bundle)
             installation.install()
             self._installed = installation
         return self._installed
@@ -127,16 +135,16 @@ class RemoteDevice:
             self._selftests[engine] = self._installation().selftest(engine)
         return self._selftests[engine]
 
-    def _work(self, folder: Path) -> RemoteLaunches:
-        """The device's side of a session's folder, its models there and whole."""
+    def _launches(self, folder: Path) -> RemoteLaunches:
+        """The device's side of a session's folder."""
         if folder not in self._works:
-            work = self._remembered(folder)
-            installation = self._installation()
-            launches = RemoteLaunches(self._transport, installation.script, work, self._patience, self._take_lock_again)
-            sweep = ["sh", installation.script, "sweep", self._transport.folder, work]
-            launches.steadily(lambda: self._transport.run(sweep, timeout_s=_CLEAN_S))
-            launches.steadily(lambda: self._push_models(folder, work))
-            self._works[folder] = launches
+            self._works[folder] = RemoteLaunches(
+                self._transport,
+                self._installation().script,
+                self._remembered(folder),
+                self._patience,
+                self._take_lock_again,
+            )
         return self._works[folder]
 
     def _remembered(self, folder: Path) -> str:
@@ -150,10 +158,13 @@ class RemoteDevice:
         files.save(path, "device-work", 1, _Work(self.name, work))
         return work
 
-    def _push_models(self, folder: Path, work: str) -> None:
+    def _provide(self, folder: Path, work: str) -> None:
+        """Removes what earlier runs have left, and pushes a session's models. Raises DeviceFull."""
+        installation = self._installation()
+        sweep = ["sh", installation.script, "sweep", self._transport.folder, work, installation.folder]
+        self._transport.run(sweep, timeout_s=_CLEAN_S)
         models = sorted(path for path in (folder / "models").iterdir() if path.is_file())
         needed = sum(path.stat().st_size for path in models) + _SPARE_BYTES
-        installation = self._installation()
         free = installation.free_bytes()
         if free < needed:
             raise DeviceFull(
@@ -181,9 +192,14 @@ class RemoteDevice:
                 self._installed.unlock()
                 self._installed = None
             self._works.clear()
+            self._provided.clear()
 
     def _clean(self) -> None:
-        self._transport.run(["rm", "-rf", self._transport.folder], timeout_s=_CLEAN_S)
+        """Removes what is ours, but for results that could not be brought back and a lock that others hold."""
+        places = [launches.folder for launches in self._works.values() if not launches.owing]
+        places += self._installed.places if self._installed is not None else ()
+        remove = 'rm -rf "$@"; rmdir "$0" 2>/dev/null; true'
+        self._transport.run(["sh", "-c", remove, self._transport.folder, *places], timeout_s=_CLEAN_S)
 
 
 class _Cores(msgspec.Struct, frozen=True):

@@ -43,7 +43,10 @@ class Ending(msgspec.Struct, frozen=True):
 
 
 class RemoteLaunches:
-    """Launches in one work folder of a device. `reconnected` is called when the device has come back."""
+    """Launches in one work folder of a device. `reconnected` is called when the device has come back.
+
+    `owing` is true while the folder may hold results that have not been brought back.
+    """
 
     def __init__(
         self,
@@ -55,9 +58,10 @@ class RemoteLaunches:
     ) -> None:
         self._transport = transport
         self._script = script
-        self._work = work
+        self.folder = work
         self._patience = patience
         self._reconnected = reconnected
+        self.owing = False
 
     def launch(
         self,
@@ -75,8 +79,8 @@ class RemoteLaunches:
         watch = request.plan.with_name(f"{name}.watch")
         watch.write_text("".join(f"{path}\n" for path in watched.files))
         files = [
-            PushFile(request.plan, f"{self._work}/{name}.plan.json"),
-            PushFile(watch, f"{self._work}/{name}.watch"),
+            PushFile(request.plan, f"{self.folder}/{name}.plan.json"),
+            PushFile(watch, f"{self.folder}/{name}.watch"),
         ]
         self.steadily(lambda: self._transport.push(files))
         self._see_through([*self._verb("launch", name), *command], request, watched, progress)
@@ -96,11 +100,12 @@ class RemoteLaunches:
         return act()
 
     def _verb(self, verb: str, name: str) -> list[str]:
-        return ["sh", self._script, verb, self._work, name]
+        return ["sh", self._script, verb, self.folder, name]
 
     def _see_through(
         self, words: Sequence[str], request: LaunchRequest, watched: Watched, progress: Callable[[Pulse], None]
     ) -> None:
+        self.owing = True
         try:
             ending = self._follow(words, request, watched, progress)
         except BaseException:
@@ -146,8 +151,9 @@ class RemoteLaunches:
     def _pull(self, request: LaunchRequest) -> None:
         with suppress(RemoteFileMissing):
             self._transport.pull(
-                f"{self._work}/{_name(request)}.results.jsonl", request.results, _limit_bytes(request.plan)
+                f"{self.folder}/{_name(request)}.results.jsonl", request.results, _limit_bytes(request.plan)
             )
+        self.owing = False
 
 
 class _Watcher:

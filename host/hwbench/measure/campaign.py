@@ -311,7 +311,9 @@ class _Clock:
             left = seconds / measured * (self._expected - done) + self._start_s * math.ceil(later / self._per_launch)
         found = Progress(self._launch, done, self._expected, self._refining, left)
         self._report(
-            msgspec.structs.replace(found, temperature_c=pulse.temperature_c, frequency_khz=pulse.frequency_khz)
+            msgspec.structs.replace(
+                found, temperature_c=pulse.temperature_c, frequency_khz=pulse.frequency_khz, waiting=pulse.waiting
+            )
         )
 
     def ended(self, visits: int) -> None:
