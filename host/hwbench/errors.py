@@ -36,7 +36,8 @@ HwbenchError                      exit code 2 unless a branch below says otherwi
     │   ├── RunnerKilled          killed, often for using too much memory
     │   ├── RunnerSegfault        a wild pointer
     │   └── RunnerForbidden       a system call that the device forbids
-    └── RunnerTimeout             it did not end before its deadline
+    ├── RunnerTimeout             it did not end before its deadline
+    └── TimeLimitReached          the measurement took longer than the user allowed
 
     try:
         hwbench.profile(...)
@@ -210,4 +211,8 @@ class RunnerForbidden(RunnerCrashed):
 
 
 class RunnerTimeout(RunnerError):
+    pass
+
+
+class TimeLimitReached(RunnerError):
     pass

@@ -36,6 +36,8 @@ class StillDevice:
 
     name = "still"
     runner = "still-1"
+    regime = "as_shipped"
+    notes: tuple[str, ...] = ()
 
     def __init__(self) -> None:
         self.plans: list[Plan] = []
@@ -57,6 +59,9 @@ class StillDevice:
 
     def memory_budget_bytes(self) -> int:
         return 1 << 30
+
+    def close(self) -> None:
+        pass
 
     def parent_pid(self) -> int:
         return 0

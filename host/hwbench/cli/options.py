@@ -12,6 +12,9 @@ if TYPE_CHECKING:
     from hwbench.workflows.settings import MeasureOptions
 
 
+_SECONDS = {"s": 1, "m": 60, "h": 3600}
+
+
 class PresetName(StrEnum):
     quick = "quick"
     standard = "standard"
@@ -34,12 +37,29 @@ class EngineName(StrEnum):
     executorch = "executorch"
 
 
+class RegimeName(StrEnum):
+    as_shipped = "as_shipped"
+    fixed = "fixed"
+
+
 class CacheName(StrEnum):
     cold = "cold"
     warm = "warm"
 
 
-DeviceOption = Annotated[str | None, typer.Option("--device", help="Where to measure; `local` is this computer.")]
+_WHERE = "Where to measure: `local`, `adb:SERIAL`, `ssh://user@host`; none: the one attached phone, else this computer."
+
+DeviceOption = Annotated[str | None, typer.Option("--device", help=_WHERE)]
+DevicesOption = Annotated[
+    list[str] | None, typer.Option("--device", help=f"{_WHERE} Can be given again; `all`: every attached phone.")
+]
+AllowOption = Annotated[
+    list[str] | None,
+    typer.Option("--allow", help="A check of the phone that may fail, e.g. `battery`; its name stays on the rows."),
+]
+TimeLimitOption = Annotated[
+    str | None, typer.Option("--time-limit", help="How long the whole may take, e.g. 90s, 30m, 2h.")
+]
 PythonOption = Annotated[
     Path | None, typer.Option("--python", help="Interpreter of the runner, e.g. one that has tflite-runtime.")
 ]
@@ -51,6 +71,9 @@ DelegateOption = Annotated[
 ]
 EngineOption = Annotated[
     EngineName | None, typer.Option("--engine", help="What runs the models; model files say it themselves.")
+]
+RegimeOption = Annotated[
+    RegimeName, typer.Option(help="Clocks: as the system sets them, or held where the phone can sustain them.")
 ]
 ThreadsOption = Annotated[int, typer.Option(min=1, max=1024, help="Threads of the engine.")]
 CoresOption = Annotated[str, typer.Option(help="Cores to pin to, e.g. 2,3; empty: the quietest ones.")]
@@ -85,3 +108,15 @@ def measure_options(
         seed=seed,
         engine=(engine or EngineName.litert).value,
     )
+
+
+def seconds_of(text: str | None) -> float | None:
+    """A duration as `90s`, `30m` or `2h`; None for none. Raises UsageError for anything else."""
+    from hwbench.errors import UsageError
+
+    if text is None:
+        return None
+    number, unit = text[:-1], text[-1:]
+    if unit not in _SECONDS or not number.isdecimal() or int(number) == 0:
+        raise UsageError(f"--time-limit {text!r} is not a time.", hint="Write it as 90s, 30m or 2h.")
+    return float(int(number) * _SECONDS[unit])

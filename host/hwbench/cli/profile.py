@@ -2,17 +2,19 @@
 
 from __future__ import annotations
 
+from contextlib import ExitStack
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
 import typer
 
 from hwbench.cli.options import (
+    AllowOption,
     CacheName,
     CoresOption,
     DelegateName,
     DelegateOption,
-    DeviceOption,
+    DevicesOption,
     EngineName,
     EngineOption,
     PrecisionName,
@@ -20,21 +22,27 @@ from hwbench.cli.options import (
     PresetName,
     PresetOption,
     PythonOption,
+    RegimeName,
+    RegimeOption,
     SeedOption,
     ThreadsOption,
+    TimeLimitOption,
     measure_options,
+    seconds_of,
 )
-from hwbench.cli.output import Json, print_json, print_view, progress_bar, say
+from hwbench.cli.output import Json, print_json, print_view, say
+from hwbench.cli.progress import progress_bar, progress_bars
 
 if TYPE_CHECKING:
     from hwbench.devices import Device
+    from hwbench.workflows.profile import ProfileResult
     from hwbench.workflows.settings import MeasureOptions
 
 
 def profile(
     models: Annotated[list[Path] | None, typer.Argument(help="Model files; none: the blocks of a space.")] = None,
     space: Annotated[str, typer.Option(help="The space whose blocks make the table.")] = "proxylessnas",
-    device: DeviceOption = None,
+    device: DevicesOption = None,
     python: PythonOption = None,
     preset: PresetOption = PresetName.quick,
     precision: PrecisionOption = PrecisionName.fp32,
@@ -45,50 +53,116 @@ def profile(
     cache: Annotated[
         CacheName, typer.Option(help="Blocks' weights: evicted before each invoke, or not.")
     ] = CacheName.cold,
+    regime: RegimeOption = RegimeName.as_shipped,
     seed: SeedOption = 0,
-    output: Annotated[Path | None, typer.Option("--output", "-o", help="The table's file.")] = None,
+    allow: AllowOption = None,
+    time_limit: TimeLimitOption = None,
+    output: Annotated[
+        Path | None, typer.Option("--output", "-o", help="The table's file; with several devices a folder.")
+    ] = None,
     resume: Annotated[bool, typer.Option("--resume", help="Continue an interrupted run.")] = False,
     overwrite: Annotated[bool, typer.Option("--overwrite", help="Replace an existing table or session.")] = False,
     json: Json = False,
 ) -> None:
     """A table for a space, or latency and a per-op table for model files."""
-    from hwbench.devices import find
+    from hwbench.devices import find, names_of
 
     engine = _engine_of(models, engine) if models else engine
     options = measure_options(preset, precision, delegate, threads, cores, seed, cache, engine)
-    chosen = find(device, python)
-    if device is None:
-        say("Measuring on this computer.")
-    if models:
-        _profile_models(models, chosen, options, json)
-        return
+    limit_s = seconds_of(time_limit)
+    names = ("local",) if python is not None and not device else names_of(device or ())
+    if not device:
+        say(f"Measuring on {'this computer' if names == ('local',) else names[0]}.")
+    with ExitStack() as opened:
+        found = {name: find(name, python, allow=allow or (), regime=regime.value) for name in names}
+        for one in found.values():
+            opened.callback(one.close)
+        if models:
+            _profile_models(models, found, options, json)
+        elif len(found) == 1:
+            _profile_one(next(iter(found.values())), space, options, output, resume, overwrite, limit_s, json)
+        else:
+            _profile_several(found, space, options, output, resume, overwrite, limit_s, json)
+
+
+def _profile_one(
+    device: Device,
+    space: str,
+    options: MeasureOptions,
+    output: Path | None,
+    resume: bool,
+    overwrite: bool,
+    limit_s: float | None,
+    json: bool,
+) -> None:
     from hwbench.workflows.profile import profile as run
 
     with progress_bar() as report:
         result = run(
-            space, device=chosen, options=options, output=output, resume=resume, overwrite=overwrite, on_progress=report
-        )
+            space, device=device, options=options, output=output, resume=resume, overwrite=overwrite,
+            time_limit_s=limit_s, on_progress=report,
+        )  # fmt: skip
     if json:
-        print_json(
-            {
-                "table": result.path,
-                "space": result.table.space,
-                "target": result.table.target,
-                "preset": result.table.preset,
-                "rows": len(result.table.rows),
-                "measured": len(result.table.measurements()),
-                "flags": result.flags,
-                "launches": result.table.launches,
-                "seconds": result.seconds,
-                "inference_share": result.inference_share,
-            }
-        )
+        print_json(_document(result))
         return
     from hwbench import spaces
     from hwbench.reports.terminal import table_view
 
     print_view(table_view(result.table, spaces.get(result.table.space)))
+    for note in result.table.notes:
+        say(note)
     say(f"Written to {result.path} in {result.seconds:.0f} s. Next: hwbench table verify {result.path}")
+
+
+def _profile_several(
+    devices: dict[str, Device],
+    space: str,
+    options: MeasureOptions,
+    output: Path | None,
+    resume: bool,
+    overwrite: bool,
+    limit_s: float | None,
+    json: bool,
+) -> None:
+    """All devices at once. Raises the first error after everything that can be measured has been."""
+    from hwbench.workflows.fleet import profile_all
+
+    with progress_bars(devices) as report:
+        outcomes = profile_all(
+            devices, space, options=options, folder=output, resume=resume, overwrite=overwrite,
+            time_limit_s=limit_s, on_progress=report,
+        )  # fmt: skip
+    errors = {name: outcome.error for name, outcome in outcomes.items() if outcome.error is not None}
+    if json:
+        print_json(
+            {
+                "tables": {n: _document(o.result) for n, o in outcomes.items() if o.result is not None},
+                "errors": {name: {"error": error.message, "hint": error.hint} for name, error in errors.items()},
+            }
+        )
+    for name, outcome in outcomes.items():
+        if outcome.result is not None:
+            say(f"{name}: written to {outcome.result.path} in {outcome.result.seconds:.0f} s.")
+    for name, error in errors.items():
+        say(f"{name}: {error}")
+    if errors:
+        raise typer.Exit(max(error.exit_code for error in errors.values()))
+
+
+def _document(result: ProfileResult) -> dict[str, object]:
+    return {
+        "table": result.path,
+        "space": result.table.space,
+        "target": result.table.target,
+        "preset": result.table.preset,
+        "rows": len(result.table.rows),
+        "measured": len(result.table.measurements()),
+        "flags": result.flags,
+        "notes": result.table.notes,
+        "launches": result.table.launches,
+        "seconds": result.seconds,
+        "inference_share": result.inference_share,
+    }
 
 
 def _engine_of(models: list[Path], asked: EngineName | None) -> EngineName:
@@ -102,8 +176,13 @@ def _engine_of(models: list[Path], asked: EngineName | None) -> EngineName:
     return found
 
 
-def _profile_models(models: list[Path], device: Device, options: MeasureOptions, json: bool) -> None:
+def _profile_models(models: list[Path], devices: dict[str, Device], options: MeasureOptions, json: bool) -> None:
+    from hwbench.errors import SeveralDevices
     from hwbench.workflows.profile_models import profile_models
+
+    if len(devices) > 1:
+        raise SeveralDevices("Model files are profiled on one device at a time.", hint="Give one --device.")
+    (device,) = devices.values()
 
     with progress_bar() as report:
         result = profile_models(models, device=device, options=options, on_progress=report)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from contextlib import closing
 from pathlib import Path
 from typing import Annotated
 
@@ -9,7 +10,8 @@ import typer
 
 from hwbench.cli.exchange import export, import_, merge
 from hwbench.cli.options import DeviceOption, PresetName, PythonOption
-from hwbench.cli.output import Json, print_json, print_view, progress_bar
+from hwbench.cli.output import Json, print_json, print_view
+from hwbench.cli.progress import progress_bar
 
 TablePath = Annotated[Path, typer.Argument(help="A table that `hwbench profile` wrote.")]
 AnyTablePath = Annotated[Path, typer.Argument(help="A table that `hwbench profile` or `table import` wrote.")]
@@ -84,6 +86,7 @@ def verify(
     seed: Annotated[int, typer.Option(min=0, help="Seed of the random networks.")] = 1,
     device: DeviceOption = None,
     python: PythonOption = None,
+    allow: AllowOption = None,
     resume: Annotated[bool, typer.Option("--resume", help="Continue an interrupted run.")] = False,
     json: Json = False,
 ) -> None:
@@ -91,16 +94,22 @@ def verify(
     from hwbench.devices import find
     from hwbench.workflows.verify import verify as run
 
-    with progress_bar() as report:
-        result = run(
-            table,
-            networks,
-            seed=seed,
-            preset=preset.value if preset else None,
-            device=find(device, python),
-            resume=resume,
-            on_progress=report,
-        )
+    from hwbench.tables.lookup import load
+
+    known = load(table)
+    # A table of this computer belongs to it, whatever is plugged in.
+    where = "local" if device is None and known.device.kind == "local" else device
+    with closing(find(where, python, allow=allow or (), regime=known.target.regime)) as found_device:
+        with progress_bar() as report:
+            result = run(
+                table,
+                networks,
+                seed=seed,
+                preset=preset.value if preset else None,
+                device=found_device,
+                resume=resume,
+                on_progress=report,
+            )
     found = result.additivity
     if json:
         print_json(

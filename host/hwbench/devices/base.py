@@ -47,6 +47,14 @@ class Device(Protocol):
     def runner(self) -> str:
         """The runner that executes plans here, e.g. `native-1`."""
 
+    @property
+    def regime(self) -> str:
+        """`as_shipped`: clocks as the system sets them; `fixed`: held at what the device can sustain."""
+
+    @property
+    def notes(self) -> tuple[str, ...]:
+        """What a reader of the results should know: controls that were refused, checks that could not be made."""
+
     def record(self) -> DeviceRecord: ...
 
     def engine(self, name: str) -> EngineRecord:
@@ -63,6 +71,9 @@ class Device(Protocol):
 
     def memory_budget_bytes(self) -> int:
         """What the jobs of one launch may hold together."""
+
+    def close(self) -> None:
+        """Lets go of the device and removes what is left of ours on it."""
 
     def parent_pid(self) -> int:
         """The process whose end must end the runner; 0 where the runner outlives its host on purpose."""

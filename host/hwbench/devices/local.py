@@ -30,6 +30,8 @@ class LocalDevice:
     """
 
     name = "local"
+    regime = "as_shipped"
+    notes: tuple[str, ...] = ()
 
     def __init__(self, runner: LocalRunner | None = None, silence_s: float = 120.0) -> None:
         self._runner = runner or choose()
@@ -83,6 +85,9 @@ class LocalDevice:
         if wanted:
             return ",".join(map(str, wanted))
         return f"{threads} of {','.join(map(str, sorted(os.sched_getaffinity(0))))}"
+
+    def close(self) -> None:
+        """Nothing is held between calls."""
 
     def parent_pid(self) -> int:
         return os.getpid()

@@ -26,6 +26,12 @@ class Watched(msgspec.Struct, frozen=True):
 class Platform(Protocol):
     """One kind of remote machine. Every method may raise what its transport raises."""
 
+    @property
+    def regime(self) -> str: ...
+
+    @property
+    def notes(self) -> tuple[str, ...]: ...
+
     def record(self) -> DeviceRecord: ...
 
     def bundle_target(self) -> BundleTarget:

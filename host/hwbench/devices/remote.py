@@ -56,6 +56,14 @@ class RemoteDevice:
         return self._transport.name
 
     @property
+    def regime(self) -> str:
+        return self._platform.regime
+
+    @property
+    def notes(self) -> tuple[str, ...]:
+        return self._platform.notes
+
+    @property
     def runner(self) -> str:
         return (next(iter(self._selftests.values()), None) or self._selftest("litert")).runner
 

@@ -94,6 +94,7 @@ class LookupTable(msgspec.Struct, frozen=True, dict=True):
     inference_share: float
     samples: SamplesFile | None = None
     additivity: Additivity | None = None
+    notes: tuple[str, ...] = ()
 
     def __post_init__(self) -> None:
         keys = [row.key for row in self.rows]

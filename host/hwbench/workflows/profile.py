@@ -21,6 +21,7 @@ from hwbench.tables import lookup
 from hwbench.tables.lookup import LaunchRecord, LookupTable, Row, SamplesFile
 from hwbench.workflows.model_rows import anchor_models, block_models, exporting, flush_bytes, write_rows
 from hwbench.workflows.settings import MeasureOptions, baseline_store, campaign_settings, target_of
+from hwbench.workflows.time_limit import limited
 
 DEFAULT_FOLDER = Path("hwbench-results")
 
@@ -51,15 +52,18 @@ def profile(
     output: Path | None = None,
     resume: bool = False,
     overwrite: bool = False,
+    time_limit_s: float | None = None,
     on_progress: Callable[[Progress], None] = lambda _: None,
 ) -> ProfileResult:
     """Measures every block of a space and writes the table.
 
     Without `output` the table lies in hwbench-results/<device>/. A session folder beside it holds what was
     measured until the table is written; with `resume` an interrupted one goes on.
-    Raises UsageError when the table or an unfinished session is in the way, DeviceBusy, RunnerError, DeviceError.
+    Raises UsageError when the table or an unfinished session is in the way, DeviceBusy, NotReady, RunnerError,
+    DeviceError, and TimeLimitReached once the whole has taken `time_limit_s`.
     """
     begin = time.monotonic()
+    on_progress = limited(on_progress, time_limit_s)
     options = options or MeasureOptions()
     device = device or LocalDevice()
     chosen = spaces.get(space)
@@ -69,7 +73,7 @@ def profile(
     folder = session_folder(path, resume, overwrite)
     with device.lock():
         settings = campaign_settings(options, flush_bytes(chosen, options.precision, record))
-        session = Session.open(folder, _decisive(chosen.name, target, options), resume)
+        session = Session.open(folder, _decisive(chosen.name, target, record, options), resume)
         rows = write_rows(anchor_models() + block_models(chosen), options, folder, exporting(on_progress))
         baseline = baseline_store()
         known = baseline.load(target, record.boot_id)
@@ -97,6 +101,7 @@ def profile(
             seconds=seconds,
             inference_share=share,
             samples=samples,
+            notes=device.notes,
         )  # fmt: skip
         lookup.save(table, path)
         write_device(path.parent / "device.json", record)
@@ -137,11 +142,13 @@ def _row(row: ModelRow, campaign: Campaign) -> Row:
     return Row(row.id, found, failure, row.delegated_share)
 
 
-def _decisive(space: str, target: Target, options: MeasureOptions) -> dict[str, str]:
+def _decisive(space: str, target: Target, record: DeviceRecord, options: MeasureOptions) -> dict[str, str]:
     """Everything that must agree for a run to be continued, in words."""
     return {
         "space": space,
         "device": target.device_id,
+        "phone": str(record.phone.serial_hash) if record.phone else "none",
+        "regime": target.regime,
         "engine library": f"{target.engine.package} {target.engine.version}",
         "runner": target.runner,
         **{name: str(getattr(options, name)) for name in options.__struct_fields__},

@@ -65,7 +65,7 @@ def target_of(device: Device, device_id: str, options: MeasureOptions) -> Target
         batch=1,
         threads=options.threads,
         cores=device.describe_cores(options.threads, options.cores),
-        regime="as_shipped",
+        regime=device.regime,
         cache=options.cache,
         runner=device.runner,
     )
