@@ -24,7 +24,7 @@ def installed(tmp_path_factory: pytest.TempPathFactory) -> Path:
     folder = tmp_path_factory.mktemp("wheel")
     source = folder / "source"
     leave = shutil.ignore_patterns("__pycache__", "_bundles")
-    for name in ("host", "device_runtime"):
+    for name in ("host", "device_runtime", "android_harness"):
         shutil.copytree(ROOT / name, source / name, ignore=leave)
     for name in ("pyproject.toml", "README.md", "LICENSE", "CHANGELOG.md"):
         shutil.copy(ROOT / name, source)
@@ -37,6 +37,7 @@ def installed(tmp_path_factory: pytest.TempPathFactory) -> Path:
     (wheel,) = folder.glob("*.whl")
     names = set(zipfile.ZipFile(wheel).namelist())
     assert names >= {"hwbench/_runtime/hwbench_runner.py", "hwbench/_runtime/cpp/CMakeLists.txt"}
+    assert {f"hwbench/_harness/{script.name}" for script in (ROOT / "android_harness").glob("*.sh")} <= names
     assert not any(name.endswith(("libLiteRt.so", "libexecutorch.so")) for name in names)
     venv = folder / "venv"
     subprocess.run([sys.executable, "-m", "venv", str(venv)], check=True)
@@ -69,3 +70,12 @@ def test_an_installed_wheel_has_the_python_runner_too(installed: Path, tmp_path:
     target = profile(installed, tmp_path, "--python", str(installed / "bin" / "python"))["target"]
     assert isinstance(target, dict)
     assert target["runner"] == "python-1"
+
+
+def test_an_installed_wheel_has_the_scripts_of_phones(installed: Path, tmp_path: Path) -> None:
+    where = "from hwbench.devices.runner_files import harness_script; print(harness_script('{}').read_text(), end='')"
+    environment = {key: value for key, value in os.environ.items() if key != "PYTHONPATH"}
+    for script in (ROOT / "android_harness").glob("*.sh"):
+        command = [str(installed / "bin" / "python"), "-c", where.format(script.name)]
+        printed = subprocess.run(command, cwd=tmp_path, env=environment, capture_output=True, text=True, check=True)
+        assert printed.stdout == script.read_text()

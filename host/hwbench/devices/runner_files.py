@@ -1,4 +1,4 @@
-"""Where the runners' files lie: in the wheel as package data, or in a checkout's device_runtime/."""
+"""Where the files lie that go to a device: in the wheel as package data, or in a checkout's folders."""
 
 from __future__ import annotations
 
@@ -9,6 +9,7 @@ from hwbench.errors import DeviceError
 
 _PACKAGE = Path(__file__).parent.parent
 _CHECKOUT = _PACKAGE.parents[1] / "device_runtime"
+_HARNESS_CHECKOUT = _PACKAGE.parents[1] / "android_harness"
 
 
 def python_runner() -> Path:
@@ -31,6 +32,11 @@ def selftest_models() -> tuple[Path, ...]:
     """The small models that a runner tries its engines with."""
     folder = _first("the self-test models", _PACKAGE / "_runtime" / "selftest", _CHECKOUT / "selftest")
     return tuple(sorted(path for path in folder.iterdir() if path.name.startswith("selftest.")))
+
+
+def harness_script(name: str) -> Path:
+    """A script that runs on a phone, by its file name. Raises DeviceError when the installation lacks it."""
+    return _first(f"the phone script {name}", _PACKAGE / "_harness" / name, _HARNESS_CHECKOUT / name)
 
 
 def source_sha256() -> str:

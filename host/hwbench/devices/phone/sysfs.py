@@ -16,6 +16,8 @@ _REFUSAL = re.compile(
     r"(?:open failed: \w+ \()?(Permission denied|No such file or directory|Input/output error|Invalid argument)",
     re.MULTILINE,
 )  # fmt: skip
+# With other reasons, and by some of them without the path: the heading says which file it was.
+_SAID = re.compile(r"cat: (?:[^\n]{1,400}: )?([A-Z][^:\n]{1,60})")
 _LINK = re.compile(r"\(symlink to (\S{1,300})\)")
 
 
@@ -37,16 +39,18 @@ def sysfs_files(printed: Printed) -> SysfsFiles:
     headings = list(_HEADING.finditer(text))
     contents: dict[str, str] = {}
     links: dict[str, str] = {}
+    unreadable = refusals(text)
     for heading, following in zip_longest(headings, headings[1:]):
         body = text[heading.end() : following.start() if following else len(text)].strip()
         if link := _LINK.fullmatch(body):
             links[heading[1]] = _resolved(heading[1], link[1])
+        elif said := _SAID.fullmatch(body):
+            unreadable.setdefault(heading[1], said[1])
         elif not _REFUSAL.match(body):
             contents[heading[1]] = _REFUSAL.sub("", body).strip()
     for path, target in links.items():
         inside = {name.removeprefix(target): body for name, body in contents.items() if name.startswith(target + "/")}
         contents |= {path + name: body for name, body in inside.items()}
-    unreadable = refusals(text)
     if not contents and not unreadable:
         raise DataError(f"no file of /sys in the text: {shown(text)}.")
     return SysfsFiles(contents, unreadable)

@@ -47,6 +47,11 @@ class CoolingDevice(msgspec.Struct, frozen=True):
     type_id: int
     level: int
 
+    @property
+    def slowing(self) -> bool:
+        """Whether it is at work and takes time away from a model."""
+        return self.level > 0 and self.type_id not in _HARMLESS_COOLING
+
 
 class ThermalState(msgspec.Struct, frozen=True):
     """The phone's own view. `temperatures` are current ones; `cached` are of the last change, and may be hours old.
@@ -91,7 +96,6 @@ def thermal_state(printed: Printed) -> ThermalState:
         for fields in _records(cooling, "CoolingDevice")
         if (level := whole(fields.get("mValue"))) is not None
     )
-    slowing = any(device.level > 0 and device.type_id not in _HARMLESS_COOLING for device in devices)
     return ThermalState(
         status=status,
         status_overridden=truth(_value(text, "IsStatusOverride")),
@@ -100,7 +104,7 @@ def thermal_state(printed: Printed) -> ThermalState:
         temperatures=temperatures,
         cached=_temperatures(bodies.get("Cached temperatures", ""), shifted),
         cooling_devices=devices,
-        throttled=bool(status) or any(t.status for t in temperatures) or slowing,
+        throttled=bool(status) or any(t.status for t in temperatures) or any(d.slowing for d in devices),
         cut=any(len(_BEGUN.findall(body)) > len(_RECORD.findall(body)) for body in ends),
     )
 
