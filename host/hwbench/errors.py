@@ -20,6 +20,7 @@ HwbenchError                      exit code 2 unless a branch below says otherwi
 │   ├── DeviceNotBooted           it is in its boot loader or recovery
 │   ├── ConnectionRefused         nothing listens at that address
 │   ├── AdbUnavailable            no adb, or its server does not start
+│   ├── SshUnavailable            no ssh client on this computer
 │   ├── DeviceLost                it was there, and went away in the middle
 │   │   └── TransferBroken        while a file was being copied
 │   ├── DeviceTimeout             it did not answer in time
@@ -143,6 +144,10 @@ class ConnectionRefused(DeviceError):
 
 
 class AdbUnavailable(DeviceError):
+    pass
+
+
+class SshUnavailable(DeviceError):
     pass
 
 

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import os
-import subprocess
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -12,19 +10,7 @@ import pytest
 from hwbench.devices.local_transport import LocalTransport
 from hwbench.devices.memory_transport import Answer, InMemoryTransport, Request, Running
 from hwbench.devices.transport import Transport
-from tests.integration.transport_suite import TransportSuite
-
-
-@pytest.fixture
-def small_disk(tmp_path: Path) -> Iterator[str]:
-    """A file system of 64 KiB, where this user may mount one."""
-    folder = tmp_path / "small"
-    folder.mkdir()
-    mount = ["mount", "-t", "tmpfs", "-o", "size=64k", "hwbench-test", str(folder)]
-    if os.geteuid() != 0 or subprocess.run(mount, capture_output=True, check=False).returncode != 0:
-        pytest.skip("this user may not mount a small file system")
-    yield str(folder)
-    subprocess.run(["umount", str(folder)], check=True)
+from tests.integration.transport_suite import TransportSuite, small_disk
 
 
 class TestLocal(TransportSuite):
@@ -33,8 +19,9 @@ class TestLocal(TransportSuite):
         return LocalTransport(tmp_path / "device")
 
     @pytest.fixture
-    def full(self, small_disk: str) -> str:
-        return small_disk
+    def full(self, tmp_path: Path) -> Iterator[str]:
+        with small_disk(tmp_path / "small") as folder:
+            yield folder
 
 
 class TestInMemory(TransportSuite):

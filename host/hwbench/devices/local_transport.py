@@ -36,7 +36,7 @@ class LocalTransport:
         return Finished(code, stdout.data, stderr)
 
     def open(self, command: Sequence[str]) -> ProcessStream:
-        return ProcessStream(_through_shell(command))
+        return ProcessStream(_through_shell(command, " 2>/dev/null"))
 
     def push(self, files: Sequence[PushFile]) -> None:
         for file in files:
@@ -80,9 +80,9 @@ class LocalTransport:
         """Nothing is held between calls."""
 
 
-def _through_shell(command: Sequence[str]) -> list[str]:
+def _through_shell(command: Sequence[str], redirection: str = "") -> list[str]:
     """A shell gives the codes of what is missing (127) or not executable (126), as it does on a device."""
-    return ["/bin/sh", "-c", f"exec {quoted(command)}"]
+    return ["/bin/sh", "-c", f"exec {quoted(command)}{redirection}"]
 
 
 def _opened(path: str, flags: int) -> int:

@@ -8,6 +8,7 @@ import select
 import selectors
 import signal
 import subprocess
+import tempfile
 import threading
 import time
 from collections.abc import Callable, Iterable, Iterator, Sequence
@@ -60,14 +61,14 @@ def converse(
     stderr = Collected()
     with _started(command) as process:
         try:
-            _pump(process, iter(feed), take, stderr.take, time.monotonic() + timeout_s, silence_s)
+            _pump(process, filter(None, feed), take, stderr.take, time.monotonic() + timeout_s, silence_s)
         except BaseException:
             _kill_session(process)
             raise
     return shell_code(process.returncode), stderr.data
 
 
-def _started(command: Sequence[str], stderr: int = subprocess.PIPE) -> subprocess.Popen[bytes]:
+def _started(command: Sequence[str], stderr: int | IO[bytes] = subprocess.PIPE) -> subprocess.Popen[bytes]:
     try:
         return subprocess.Popen(
             command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=stderr,
@@ -106,9 +107,8 @@ def _pump(
                 raise _late(silence_s if time.monotonic() < deadline else None)
             for key, _ in ready:
                 if key.fileobj is process.stdin:
-                    pending = pending or next(feed, b"")
-                    pending = _written(process.stdin, pending)
-                    if not pending and (pending := next(feed, b"")) == b"":
+                    pending = _written(process.stdin, pending) or next(feed, b"")
+                    if not pending:
                         selector.unregister(process.stdin)
                         process.stdin.close()
                     continue
@@ -147,10 +147,11 @@ def _late(silence_s: float | None) -> DeviceTimeout:
 
 
 class ProcessStream:
-    """A running command's standard output line by line; `stderr` as for Popen. A last line needs no end."""
+    """A running command's standard output line by line. A last line needs no end."""
 
-    def __init__(self, command: Sequence[str], stderr: int = subprocess.DEVNULL) -> None:
-        self._process = _started(command, stderr)
+    def __init__(self, command: Sequence[str]) -> None:
+        self._errors = tempfile.TemporaryFile()  # noqa: SIM115
+        self._process = _started(command, self._errors)
         self._buffer = b""
         self._ended = False
 
@@ -178,11 +179,24 @@ class ProcessStream:
         returncode = self._process.poll()
         return None if returncode is None else shell_code(returncode)
 
+    @property
+    def errors(self) -> bytes:
+        """What it has printed on standard error, the first 64 KiB; nothing once it is closed."""
+        return b"" if self._errors.closed else os.pread(self._errors.fileno(), _PIECE_BYTES, 0)
+
+    def kill(self) -> None:
+        """Ends the command and what is in its session."""
+        if self._process.poll() is None:
+            _kill_session(self._process)
+            self._process.wait()
+        self.close()
+
     def close(self) -> None:
         assert self._process.stdin is not None
         assert self._process.stdout is not None
         self._process.stdin.close()
         self._process.stdout.close()
+        self._errors.close()
         if self._process.poll() is None:
             # It may go on for as long as it wants; something must take its exit status in the end.
             threading.Thread(target=self._process.wait, daemon=True).start()
