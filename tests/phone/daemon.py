@@ -1,0 +1,285 @@
+"""The device's ADB daemon of a virtual phone: `python -m tests.phone.daemon SETUP`, a process of its own.
+
+Killing it is a phone dying: its connections break and every process in the phone ends.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import os
+import shlex
+import socket
+import sys
+import time
+import uuid
+from collections.abc import Coroutine
+from contextlib import suppress
+from pathlib import Path
+
+import msgspec
+
+from tests.phone.connection import Connection, Stream
+from tests.phone.faults import NO_FAULTS, Do, Faults, Heat, Request, SetFaults
+from tests.phone.heat import set_heat
+from tests.phone.model import PhoneModel
+from tests.phone.namespaces import Machine
+from tests.phone.rootfs import new_boot
+from tests.phone.shell import run_shell, shell_words
+from tests.phone.wire import banner
+
+_FEATURES = (
+    "shell_v2", "cmd", "stat_v2", "ls_v2", "fixed_push_mkdir", "apex", "abb", "fixed_push_symlink_timestamp",
+    "abb_exec", "remount_shell", "sendrecv_v2",
+)  # fmt: skip
+_DOWN_S = 0.3
+_SMALL_SEND_BUFFER = 64 << 10
+
+
+class Setup(msgspec.Struct, frozen=True):
+    """What a daemon starts from. `port` 0 takes a free one; `storage` is the process that holds the phone's mounts."""
+
+    root: str
+    storage: int
+    services_file: str
+    control_socket: str
+    model: PhoneModel
+    port: int = 0
+    faults: Faults = NO_FAULTS
+
+
+class Service(msgspec.Struct, frozen=True):
+    """A service that a host has opened: one round trip. `kind` is shell, exec, abb_exec, sync, tcp, root, ..."""
+
+    kind: str
+    argument: str
+
+
+class Device:
+    """A phone that is on."""
+
+    def __init__(self, setup: Setup) -> None:
+        self.faults = setup.faults
+        self.banner = banner(setup.model.properties(), _FEATURES)
+        self._setup = setup
+        self._root = Path(setup.root)
+        self._port = setup.port
+        self._machine: Machine | None = None
+        self._server: asyncio.Server | None = None
+        self._connections: set[Connection] = set()
+        self._timers: list[asyncio.Task[None]] = []
+        self._tasks: set[asyncio.Task[None]] = set()
+        self._services = self._received = self._sent = 0
+        self._happened = False
+
+    async def run(self) -> None:
+        """Boots, says its port on standard output, and serves until it dies."""
+        self._boot()
+        await self.plug_in()
+        control = await asyncio.start_unix_server(self._control, self._setup.control_socket)
+        self._set_faults(self.faults)
+        print(self._port, flush=True)
+        async with control:
+            await control.serve_forever()
+
+    async def plug_in(self) -> None:
+        """Listens, on the port that it had before."""
+        if self._server is None:
+            self._server = await asyncio.start_server(self._connected, "127.0.0.1", self._port, limit=4 << 20)
+            self._port = self._server.sockets[0].getsockname()[1]
+
+    async def pull_cable(self) -> None:
+        """Breaks the connections and takes no more; what runs in the phone runs on."""
+        if self._server is not None:
+            self._server.close()
+            self._server = None
+        for connection in list(self._connections):
+            connection.drop()
+
+    async def reboot(self) -> None:
+        """Ends everything in the phone and boots it again, with its files."""
+        await self.pull_cable()
+        if self._machine is not None:
+            self._machine.stop()
+        await asyncio.sleep(_DOWN_S)
+        self._boot()
+        await self.plug_in()
+
+    async def serve(self, stream: Stream, service: str) -> None:
+        """One service, to its end."""
+        name, _, argument = service.partition(":")
+        kind, *options = name.split(",")
+        self._opened(kind, argument)
+        match kind:
+            case "shell" | "exec":
+                await stream.accept()
+                await run_shell(stream, self._inside(shell_words(argument)), packets="v2" in options)
+            case "abb_exec":
+                await stream.accept()
+                command = shlex.join(["cmd", *argument.split("\0")])
+                await run_shell(stream, self._inside(shell_words(f"exec {command}")), packets=False)
+            case "sync":
+                await stream.accept()
+                await self._sync(stream)
+            case "tcp":
+                await self._forward(stream, int(argument))
+            case "root" | "unroot" | "remount":
+                await stream.accept()
+                await stream.write(b"adbd cannot run as root in production builds\n")
+            case "reboot":
+                await stream.accept()
+                self._start(self.reboot())
+            case _:
+                pass  # The stream is closed without having been accepted: "error: closed".
+
+    def received(self, size: int) -> None:
+        """Counts bytes from the host."""
+        self._received += size
+        self._check(self._at(self._received, "received_bytes"))
+
+    def sent(self, size: int) -> None:
+        """Counts bytes to the host."""
+        self._sent += size
+        self._check(self._at(self._sent, "sent_bytes"))
+
+    def _opened(self, kind: str, argument: str) -> None:
+        with open(self._setup.services_file, "ab") as file:
+            file.write(msgspec.json.encode(Service(kind, argument.encode(errors="replace").decode())) + b"\n")
+        self._services += 1
+        moment = self.faults.moment
+        named = moment is not None and moment.command is not None and moment.command in argument
+        self._check(self._at(self._services, "service") or (named and kind != "sync"))
+
+    def _at(self, count: int, limit: str) -> bool:
+        most = getattr(self.faults.moment, limit, None)
+        return most is not None and count >= most
+
+    def _check(self, due: bool) -> None:
+        if due and not self._happened and self.faults.moment is not None:
+            self._happened = True
+            if self.faults.moment.delay_s == 0 and self.faults.effect == "die":
+                self._die()
+            self._start(self._happen(self.faults.moment.delay_s))
+
+    async def _happen(self, delay_s: float) -> None:
+        await asyncio.sleep(delay_s)
+        await self._do(Do(self.faults.effect, self.faults.victim))
+
+    def _die(self) -> None:
+        os._exit(9)
+
+    async def _do(self, what: Do) -> None:
+        match what.effect:
+            case "die":
+                self._die()
+            case "pull_cable":
+                await self.pull_cable()
+            case "plug_in":
+                await self.plug_in()
+            case "reboot":
+                await self.reboot()
+            case "kill":
+                self._running.kill(what.victim)
+
+    def _set_faults(self, faults: Faults) -> None:
+        for timer in self._timers:
+            timer.cancel()
+        self._timers.clear()
+        self.faults = faults
+        self._services = self._received = self._sent = 0
+        self._happened = False
+        if faults.free_bytes is not None:
+            self._running.leave_free(faults.free_bytes)
+        if faults.heat:
+            self._timers.append(asyncio.create_task(self._heat_up(faults.heat)))
+        if faults.moment is not None and faults.moment.after_s is not None:
+            self._timers.append(asyncio.create_task(self._happen(faults.moment.after_s)))
+
+    async def _heat_up(self, script: tuple[Heat, ...]) -> None:
+        started = time.monotonic()
+        for heat in script:
+            await asyncio.sleep(started + heat.after_s - time.monotonic())
+            set_heat(self._root, self._setup.model, heat)
+
+    async def _control(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        request: Request = msgspec.json.decode(await reader.readline(), type=Request)
+        if isinstance(request, SetFaults):
+            self._set_faults(request.faults)
+        else:
+            await self._do(request)
+        writer.write(b"done\n")
+        with suppress(ConnectionError):
+            await writer.drain()
+        writer.close()
+
+    async def _connected(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        end: socket.socket = writer.get_extra_info("socket")
+        end.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
+        if self.faults.bytes_per_s:
+            end.setsockopt(socket.SOL_SOCKET, socket.SO_SNDBUF, _SMALL_SEND_BUFFER)
+        connection = Connection(self, reader, writer)
+        self._connections.add(connection)
+        try:
+            await connection.run()
+        finally:
+            self._connections.discard(connection)
+
+    async def _sync(self, stream: Stream) -> None:
+        """Starts a process that answers, and carries bytes between it and the host."""
+        ours, its = socket.socketpair()
+        with its:
+            words = ["-m", "tests.phone.sync", str(self._root), str(self._running.process)]
+            process = await asyncio.create_subprocess_exec(sys.executable, *words, stdin=its.fileno())
+        reader, writer = await asyncio.open_connection(sock=ours)
+        await _carry(stream, reader, writer)
+        await process.wait()
+
+    async def _forward(self, stream: Stream, port: int) -> None:
+        reader, writer = await asyncio.open_connection("127.0.0.1", port)
+        await stream.accept()
+        await _carry(stream, reader, writer)
+
+    def _boot(self) -> None:
+        new_boot(self._root, str(uuid.uuid4()))
+        self._machine = Machine(self._root, self._setup.storage)
+
+    def _inside(self, words: list[str]) -> list[str]:
+        return self._running.command(words)
+
+    @property
+    def _running(self) -> Machine:
+        assert self._machine is not None
+        return self._machine
+
+    def _start(self, work: Coroutine[None, None, None]) -> None:
+        task = asyncio.create_task(work)
+        self._tasks.add(task)
+        task.add_done_callback(self._tasks.discard)
+
+
+async def _carry(stream: Stream, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+    """Passes bytes both ways until either side ends."""
+
+    async def up() -> None:
+        with suppress(ConnectionError):
+            while data := await stream.read():
+                writer.write(data)
+                await writer.drain()
+        with suppress(OSError):
+            writer.write_eof()
+
+    upwards = asyncio.create_task(up())
+    try:
+        while data := await reader.read(256 << 10):
+            await stream.write(data)
+    finally:
+        upwards.cancel()
+        writer.close()
+
+
+def main() -> None:
+    setup = msgspec.json.decode(Path(sys.argv[1]).read_bytes(), type=Setup)
+    asyncio.run(Device(setup).run())
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,152 @@
+"""The kernel's namespaces that make a folder a machine: its storage, which outlives a boot, and its processes."""
+
+from __future__ import annotations
+
+import os
+import shutil
+import signal
+import subprocess
+import time
+from collections.abc import Sequence
+from pathlib import Path
+
+from tests.phone.sync import SHELL_UID
+
+SHELL = "/system/bin/sh"
+_GROUPS = "1004,1007,1011,1015,1028,3001,3002,3003,3006"
+# What a shell on a phone finds in its environment, and the processor that qemu is: its default one, `max`,
+# computes wrong int8 products in version 7.2.
+ENVIRONMENT = {
+    "PATH": "/product/bin:/apex/com.android.runtime/bin:/system/bin:/system/xbin:/vendor/bin",
+    "HOME": "/",
+    "TMPDIR": "/data/local/tmp",
+    "ANDROID_ROOT": "/system",
+    "ANDROID_DATA": "/data",
+    "SHELL": SHELL,
+    "USER": "shell",
+    "LOGNAME": "shell",
+    "HOSTNAME": "localhost",
+    "QEMU_CPU": "cortex-a76",
+}
+# Over the kernel's own entries, which are about this computer.
+OVERLAID = ("cpuinfo", "sys/kernel/random/boot_id")
+
+
+class Storage:
+    """A phone's flash memory: mounts that live as long as the process that holds them, which dies with its maker."""
+
+    def __init__(self, root: Path, size_bytes: int, *, writable: bool = True) -> None:
+        """Mounts an empty /data of that size over the root's and fills it with what the root has there."""
+        data, temporary = root / "data", root / "data/local/tmp"
+        made = f"mode=0771,size={size_bytes} phone-data"
+        script = (
+            f'cp -a "$1" "$1.new" && mount -t tmpfs -o {made} "$1" && cp -a "$1.new/." "$1" && rm -rf "$1.new"'
+            + ("" if writable else ' && mount --bind "$2" "$2" && mount -o remount,bind,ro "$2"')
+            + " && exec sleep infinity"
+        )
+        self._holder = _held(["unshare", "--mount", "sh", "-ec", script, "sh", str(data), str(temporary)])
+        self.process = self._holder.pid
+        _wait_for(self._holder, self.process)
+
+    def stop(self) -> None:
+        """Unmounts everything."""
+        _end(self._holder)
+
+
+class Machine:
+    """A booted phone: every process in it ends with it, and it ends with its maker."""
+
+    def __init__(self, root: Path, storage: int) -> None:
+        self._root = root
+        overlays = " && ".join(f'mount --bind "$1/system/etc/proc/{path}" "$1/proc/{path}"' for path in OVERLAID)
+        # The first process takes in orphans; a shell that ignores SIGCHLD has the kernel bury them.
+        script = f"hostname localhost && {overlays} && trap '' CHLD && exec sleep infinity"
+        space = ["unshare", "--mount", "--pid", "--uts", "--fork", "--kill-child", f"--mount-proc={root}/proc"]
+        self._keeper = _held(
+            ["nsenter", f"--target={storage}", "--mount", *space, "sh", "-ec", script, "sh", str(root)]
+        )
+        self.process = _wait_for(self._keeper, None)
+
+    def command(self, words: Sequence[str], *, user: int = SHELL_UID) -> list[str]:
+        """The words of a command that runs words inside the phone."""
+        # By their paths: the environment that they are run with is the phone's.
+        enter = [_path("nsenter"), f"--target={self.process}", "--mount", "--pid", "--uts"]
+        groups = [f"--groups={_GROUPS}"] if user else []
+        return [*enter, _path("chroot"), f"--userspec={user}:{user}", *groups, str(self._root), *words]
+
+    def kill(self, victim: str) -> None:
+        """SIGKILL for each process whose command line contains a text."""
+        for process in _family(self.process):
+            try:
+                if victim.encode() in Path(f"/proc/{process}/cmdline").read_bytes().replace(b"\0", b" "):
+                    os.kill(process, signal.SIGKILL)
+            except OSError:
+                pass
+
+    def leave_free(self, size_bytes: int) -> None:
+        """Fills the storage, as to what can be written: so much and no more."""
+        state = os.statvfs(f"/proc/{self.process}/root{self._root}/data")
+        used = (state.f_blocks - state.f_bfree) * state.f_frsize
+        size = max(used + size_bytes, state.f_frsize)
+        enter = ["nsenter", f"--target={self.process}", "--mount"]
+        subprocess.run([*enter, "mount", "-o", f"remount,size={size}", f"{self._root}/data"], check=True)
+
+    def stop(self) -> None:
+        """Ends every process in it."""
+        _end(self._keeper)
+
+
+def _path(program: str) -> str:
+    """Where one of this computer's programs is."""
+    found = shutil.which(program)
+    assert found is not None
+    return found
+
+
+def children(process: int) -> list[int]:
+    """The processes that a process has started."""
+    try:
+        return [int(word) for word in Path(f"/proc/{process}/task/{process}/children").read_text().split()]
+    except OSError:
+        return []
+
+
+def _family(first: int) -> list[int]:
+    """Every process that shares the first one's process namespace, without the first."""
+    space = os.readlink(f"/proc/{first}/ns/pid")
+    found = []
+    for entry in Path("/proc").iterdir():
+        if entry.name.isdigit() and int(entry.name) != first:
+            try:
+                if os.readlink(entry / "ns/pid") == space:
+                    found.append(int(entry.name))
+            except OSError:
+                pass
+    return found
+
+
+def _held(command: list[str]) -> subprocess.Popen[bytes]:
+    """A command that is killed when its maker ends, however that happens."""
+    return subprocess.Popen(["setpriv", "--pdeathsig", "KILL", *command], stdin=subprocess.DEVNULL)
+
+
+def _wait_for(holder: subprocess.Popen[bytes], process: int | None) -> int:
+    """The process that sleeps for ever once all is mounted: the given one, or the holder's (grand)child."""
+    deadline = time.monotonic() + 20
+    while time.monotonic() < deadline:
+        for candidate in [process] if process else children(holder.pid):
+            try:
+                if Path(f"/proc/{candidate}/cmdline").read_bytes() == b"sleep\0infinity\0":
+                    return candidate
+            except OSError:
+                pass
+        if holder.poll() is not None:
+            break
+        time.sleep(0.005)
+    _end(holder)
+    raise RuntimeError("the phone's namespaces could not be made: mounting needs root")
+
+
+def _end(holder: subprocess.Popen[bytes]) -> None:
+    holder.kill()
+    holder.wait()
