@@ -17,7 +17,8 @@ from adbutils.errors import AdbConnectionError
 
 from hwbench.devices.adb_program import AdbProgram, find_adb
 from hwbench.devices.phone.adb_listing import AdbDevice, adb_devices
-from hwbench.devices.phone.advice import state_advice
+from hwbench.devices.phone.advice import error_advice, state_advice, unlisted_advice
+from hwbench.devices.usb import maker_at, usb_devices
 from hwbench.errors import (
     AdbUnavailable,
     DataError,
@@ -146,14 +147,14 @@ class AdbServer:
         again_at = 0.0
         refused: str | None = None
         while True:
-            hint: str | None = "Check the cable or the network, then run the command again."
+            hint: str | None = error_advice(DeviceLost)
             try:
                 device = next((device for device in self.devices() if device.serial == serial), None)
                 if device is not None and device.state == "device":
                     return device
                 said = "adb no longer lists it"
                 if device is not None:
-                    said, hint = f"its state is {device.state}", state_advice(device)
+                    said, hint = f"its state is {device.state}", state_advice(device, maker_at(device.usb))
                 if _NETWORK_SERIAL.fullmatch(serial) and time.monotonic() >= again_at:
                     refused = self._connect_anew(serial, deadline)
                     again_at = time.monotonic() + _RECONNECT_EVERY_S
@@ -195,9 +196,7 @@ class AdbServer:
             attached = f"Attached: {known}." if known else "No phone is attached; `hwbench doctor` says what to check."
             raise DeviceNotFound(f"adb lists no phone adb:{serial}.", hint=attached)
         if not devices:
-            raise NoDevice(
-                "no phone is attached.", hint="Plug one in with USB debugging on; `hwbench doctor` says what to check."
-            )
+            raise NoDevice("no phone is attached.", hint=unlisted_advice(usb_devices()))
         if len(devices) > 1:
             raise SeveralDevices(f"several phones are attached: {known}.", hint=_which_of(devices))
         return devices[0]
@@ -329,7 +328,7 @@ class AdbServer:
 def state_error(device: AdbDevice) -> DeviceError:
     """The error for a phone that is listed and not ready, with the next step as its hint."""
     kind, words = _STATE_ERRORS.get(device.state, (DeviceOffline, f"does not answer (adb says {device.state})"))
-    return kind(f"adb:{device.serial} {words}.", hint=state_advice(device))
+    return kind(f"adb:{device.serial} {words}.", hint=state_advice(device, maker_at(device.usb)))
 
 
 def _which_of(devices: tuple[AdbDevice, ...]) -> str:
