@@ -13,7 +13,7 @@ from hwbench.devices.phone.adb_listing import AdbDevice
 from hwbench.devices.usb import UsbDevice
 from hwbench.errors import HwbenchError
 
-OLDEST_PAIRING_TOOLS = 30
+_OLDEST_PAIRING_TOOLS = 30
 _FAMILIES = {
     "xiaomi": ("xiaomi", "redmi", "poco"),
     "samsung": ("samsung",),
@@ -152,16 +152,20 @@ def unlisted_advice(devices: Sequence[UsbDevice] | None) -> str:
 
 def pairing_advice(build: str | None) -> str:
     """How to attach a phone over Wi-Fi with that build of adb, e.g. `29.0.6-debian`; None: not known."""
-    major = re.match(r"[0-9]{1,4}", build or "")
-    if major is not None and int(major[0]) < OLDEST_PAIRING_TOOLS:
+    if too_old_to_pair(build):
         return (
-            f"adb {build} is too old to pair over Wi-Fi (version {OLDEST_PAIRING_TOOLS} can): use newer platform "
-            "tools, or `adb tcpip 5555` on a cable and then `adb connect ADDRESS:5555`."
+            f"This adb ({build}) is too old to pair over Wi-Fi (version {_OLDEST_PAIRING_TOOLS} can): use newer "
+            "platform tools, or `adb tcpip 5555` on a cable and then `adb connect ADDRESS:5555`."
         )
     return (
         "Over Wi-Fi (Android 11 and later): `Wireless debugging`, `Pair device with pairing code`, then `adb pair "
         "ADDRESS:PORT` with that code, then `adb connect` with the other port that the phone shows."
     )
+
+
+def too_old_to_pair(build: str | None) -> bool:
+    major = re.match(r"[0-9]{1,4}", build or "")
+    return major is not None and int(major[0]) < _OLDEST_PAIRING_TOOLS
 
 
 def settings_advice(maker: str | None) -> tuple[str, ...]:
