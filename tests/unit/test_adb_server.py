@@ -54,7 +54,14 @@ def real(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch, free_p
         pytest.skip(f"no {request.param} adb")
     monkeypatch.setenv("ANDROID_ADB_SERVER_PORT", str(free_port))
     yield AdbServer()
-    subprocess.run([find_adb().path, "kill-server"], capture_output=True, timeout=20, check=False)
+    kill_server(free_port)
+
+
+def kill_server(port: int) -> None:
+    environment = {"PATH": os.environ["PATH"], "HOME": os.environ["HOME"], "ANDROID_ADB_SERVER_PORT": str(port)}
+    command = [find_adb().path, "kill-server"]
+    subprocess.run(command, env=environment, capture_output=True, timeout=20, check=True)
+    assert not AdbServer(port).running()
 
 
 def server(double: ScriptedAdb) -> AdbServer:
@@ -81,7 +88,7 @@ def test_a_refused_address_is_named_and_a_dead_server_is_started_again(real: Adb
     with pytest.raises(DeviceLost, match="onnection refused"):
         real.reconnect(nobody, 0.5)
     assert real.devices() == ()
-    subprocess.run([find_adb().path, "kill-server"], capture_output=True, timeout=20, check=True)
+    kill_server(free_port)
     assert real.devices() == ()
 
 

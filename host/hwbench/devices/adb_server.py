@@ -17,7 +17,9 @@ from adbutils.errors import AdbConnectionError
 
 from hwbench.devices.adb_program import AdbProgram, find_adb
 from hwbench.devices.phone.adb_listing import AdbDevice, adb_devices
-from hwbench.devices.phone.advice import state_advice
+from hwbench.devices.phone.advice import error_advice, state_advice, unlisted_advice
+from hwbench.devices.phone.text import printable
+from hwbench.devices.usb import maker_at, usb_devices
 from hwbench.errors import (
     AdbUnavailable,
     DataError,
@@ -94,7 +96,8 @@ class AdbServer:
         self._answered = False
 
     @property
-    def address(self) -> str:
+    def endpoint(self) -> str:
+        """Where it listens, e.g. `127.0.0.1:5037`."""
         return f"{self.host}:{self.port}"
 
     @property
@@ -115,14 +118,17 @@ class AdbServer:
         self._ensure()
         return self._version()
 
+    def listing(self) -> str:
+        """What `adb devices -l` prints below its heading, as it is."""
+        self._ensure()
+        return self._ask("host:devices-l")
+
     def devices(self) -> tuple[AdbDevice, ...]:
         """What adb sees, with states such as unauthorized and recovery; empty when nothing is attached."""
-        self._ensure()
-        printed = self._ask("host:devices-l")
         try:
-            return adb_devices("List of devices attached\n" + printed)
+            return adb_devices("List of devices attached\n" + self.listing())
         except DataError as error:
-            raise AdbUnavailable(f"the adb server at {self.address} sent {error.message}", hint=_KILL) from None
+            raise AdbUnavailable(f"the adb server at {self.endpoint} sent {error.message}", hint=_KILL) from None
 
     def features(self, serial: str) -> frozenset[str]:
         """What the phone's daemon can do, e.g. `shell_v2`."""
@@ -151,14 +157,14 @@ class AdbServer:
         again_at = 0.0
         refused: str | None = None
         while True:
-            hint: str | None = "Check the cable or the network, then run the command again."
+            hint: str | None = error_advice(DeviceLost)
             try:
                 device = next((device for device in self.devices() if device.serial == serial), None)
                 if device is not None and device.state == "device":
                     return device
                 said = "adb no longer lists it"
                 if device is not None:
-                    said, hint = f"its state is {device.state}", state_advice(device)
+                    said, hint = f"its state is {device.state}", state_advice(device, maker_at(device.usb))
                 if _NETWORK_SERIAL.fullmatch(serial) and time.monotonic() >= again_at:
                     refused = self._connect_anew(serial, deadline)
                     again_at = time.monotonic() + _RECONNECT_EVERY_S
@@ -166,7 +172,7 @@ class AdbServer:
                 said, hint = error.message.removesuffix("."), error.hint
             if time.monotonic() >= deadline:
                 raise DeviceLost(
-                    f"adb:{serial} did not come back within {timeout_s:g} s: {refused or said}.", hint=hint
+                    f"{address(serial)} did not come back within {timeout_s:g} s: {refused or said}.", hint=hint
                 )
             time.sleep(min(_POLL_S, max(0.0, deadline - time.monotonic())))
 
@@ -192,17 +198,15 @@ class AdbServer:
 
     def _chosen(self, serial: str | None) -> AdbDevice:
         devices = self.devices()
-        known = ", ".join(f"adb:{device.serial}" for device in devices)
+        known = ", ".join(address(device.serial) for device in devices)
         if serial is not None:
             for device in devices:
                 if device.serial == serial:
                     return device
             attached = f"Attached: {known}." if known else "No phone is attached; `hwbench doctor` says what to check."
-            raise DeviceNotFound(f"adb lists no phone adb:{serial}.", hint=attached)
+            raise DeviceNotFound(f"adb lists no phone {address(serial)}.", hint=attached)
         if not devices:
-            raise NoDevice(
-                "no phone is attached.", hint="Plug one in with USB debugging on; `hwbench doctor` says what to check."
-            )
+            raise NoDevice("no phone is attached.", hint=unlisted_advice(usb_devices()))
         if len(devices) > 1:
             raise SeveralDevices(f"several phones are attached: {known}.", hint=_which_of(devices))
         return devices[0]
@@ -228,14 +232,14 @@ class AdbServer:
         program = program or _installed()
         if program is not None and program.protocol != version:
             raise AdbUnavailable(
-                f"the adb server at {self.address} has version {version}, and {program.path} has {program.protocol}.",
+                f"the adb server at {self.endpoint} has version {version}, and {program.path} has {program.protocol}.",
                 hint=f"End the server with the adb that started it, or with {_KILL}",
             )
         self._answered = True
 
     def _start(self) -> AdbProgram:
         if self.host not in _LOCAL:
-            raise AdbUnavailable(f"no adb server answers at {self.address}.", hint="Start it on that computer.")
+            raise AdbUnavailable(f"no adb server answers at {self.endpoint}.", hint="Start it on that computer.")
         program = find_adb()
         environment = {name: value for name, value in os.environ.items() if name != "ADB_SERVER_SOCKET"}
         environment["ANDROID_ADB_SERVER_PORT"] = str(self.port)
@@ -251,6 +255,7 @@ class AdbServer:
                     stderr=printed,
                     timeout=_START_TIMEOUT_S,
                     check=False,
+                    start_new_session=True,
                 )
                 code = str(finished.returncode)
             except (OSError, subprocess.TimeoutExpired) as error:
@@ -260,7 +265,7 @@ class AdbServer:
         if code != "0" or not self.running():
             said = next((line.strip()[:200] for line in reversed(lines) if line.strip()), "nothing")
             raise AdbUnavailable(
-                f"{program.path} did not start a server at {self.address} ({code}): {said}.", hint=_KILL
+                f"{program.path} did not start a server at {self.endpoint} ({code}): {said}.", hint=_KILL
             )
         return program
 
@@ -274,7 +279,7 @@ class AdbServer:
         try:
             return self._exchange(command, time.monotonic() + self.timeout_s)
         except AdbError as error:
-            raise AdbUnavailable(f"the adb server at {self.address} refused {command}: {error}.", hint=_KILL) from None
+            raise AdbUnavailable(f"the adb server at {self.endpoint} refused {command}: {error}.", hint=_KILL) from None
 
     def _exchange(self, command: str, deadline: float) -> str:
         with self._open(command, deadline) as connection:
@@ -284,7 +289,7 @@ class AdbServer:
         try:
             connection = self.client.make_connection()
         except (AdbError, OSError) as error:
-            raise AdbUnavailable(f"the adb server at {self.address} cannot be reached: {error}.", hint=_KILL) from None
+            raise AdbUnavailable(f"the adb server at {self.endpoint} cannot be reached: {error}.", hint=_KILL) from None
         try:
             connection.send_command(command)
             status = self._exactly(connection.conn, 4, deadline)
@@ -313,7 +318,7 @@ class AdbServer:
                 connection.settimeout(max(0.01, deadline - time.monotonic()))
                 part = connection.recv(size - len(received))
             except TimeoutError:
-                raise AdbUnavailable(f"the adb server at {self.address} hangs.", hint=_KILL) from None
+                raise AdbUnavailable(f"the adb server at {self.endpoint} hangs.", hint=_KILL) from None
             except OSError as error:
                 raise self._broken(error) from None
             if not part:
@@ -322,23 +327,28 @@ class AdbServer:
         return received
 
     def _broken(self, reason: object) -> AdbUnavailable:
-        return AdbUnavailable(f"the adb server at {self.address} broke off: {reason}.", hint=_KILL)
+        return AdbUnavailable(f"the adb server at {self.endpoint} broke off: {reason}.", hint=_KILL)
 
     def _foreign(self) -> AdbUnavailable:
         return AdbUnavailable(
-            f"what listens at {self.address} is no adb server.",
+            f"what listens at {self.endpoint} is no adb server.",
             hint="Set ANDROID_ADB_SERVER_PORT to a free port, or end that program.",
         )
+
+
+def address(serial: str) -> str:
+    """How the command line calls the phone of that serial, e.g. `adb:R58M`."""
+    return f"adb:{printable(serial)}"
 
 
 def state_error(device: AdbDevice) -> DeviceError:
     """The error for a phone that is listed and not ready, with the next step as its hint."""
     kind, words = _STATE_ERRORS.get(device.state, (DeviceOffline, f"does not answer (adb says {device.state})"))
-    return kind(f"adb:{device.serial} {words}.", hint=state_advice(device))
+    return kind(f"{address(device.serial)} {words}.", hint=state_advice(device, maker_at(device.usb)))
 
 
 def _which_of(devices: tuple[AdbDevice, ...]) -> str:
-    hint = f"Name one with --device adb:{devices[0].serial}."
+    hint = f"Name one with --device {address(devices[0].serial)}."
     described = {(device.product, device.model, device.device) for device in devices}
     if len(described) == 1 and devices[0].model is not None:
         hint += " One phone on a cable and over Wi-Fi is listed twice: prefer the cable."

@@ -7,31 +7,22 @@ import os
 import shutil
 from pathlib import Path
 
-import msgspec
-
 from hwbench.devices import Device, LocalDevice, bundle, bundle_store
 from hwbench.errors import DeviceError, HwbenchError, RunnerError
 from hwbench.files import cache_folder
 from hwbench.models.formats import FORMATS
 from hwbench.records import EngineRecord
+from hwbench.workflows.doctor_phones import phone_findings
+from hwbench.workflows.findings import Finding
 
 _LEAST_FREE_BYTES = 500 << 20
 _BUSY_LOAD = 0.5
-
-
-class Finding(msgspec.Struct, frozen=True):
-    """`needed`: without it this computer cannot be profiled."""
-
-    what: str
-    ok: bool
-    needed: bool
-    state: str
-    advice: str = ""
+_PHONE_TARGET = "android-arm64"
 
 
 def examine() -> list[Finding]:
-    """The engine, the runner, the machine's quietness, space on disk, adb."""
-    return [_runner(), _bundles(), _engine(), _cores(), _quiet(), _disk(), _cache(), _adb()]
+    """The engine, the runner, the machine's quietness, space on disk; adb and the phones."""
+    return [_runner(), *_bundles(), _engine(), _cores(), _quiet(), _disk(), _cache(), *phone_findings()]
 
 
 def _runner() -> Finding:
@@ -42,10 +33,15 @@ def _runner() -> Finding:
         return Finding("runner", False, True, error.message, error.hint or "")
 
 
-def _bundles() -> Finding:
+def _bundles() -> list[Finding]:
     ready = [name for name, target in bundle.TARGETS.items() if bundle_store.find(target) is not None]
     advice = "" if ready else "`hwbench runner build` makes one; without it this computer uses the Python runner."
-    return Finding("bundles", bool(ready), False, ", ".join(ready) or "none", advice)
+    findings = [Finding("bundles", bool(ready), False, ", ".join(ready) or "none", advice)]
+    if _PHONE_TARGET in ready:
+        return [*findings, Finding("phone runner", True, False, f"{_PHONE_TARGET} is ready")]
+    what = "build" if bundle_store.find_core(bundle.TARGETS[_PHONE_TARGET]) is None else "fetch"
+    advice = f"Only needed for phones: `hwbench runner {what} --target {_PHONE_TARGET}`."
+    return [*findings, Finding("phone runner", False, False, f"{_PHONE_TARGET} is not ready", advice)]
 
 
 def engines_of(device: Device) -> tuple[EngineRecord, ...]:
@@ -90,10 +86,3 @@ def _cache() -> Finding:
         writable = False
     advice = "" if writable else "Set XDG_CACHE_HOME to a folder that can be written."
     return Finding("cache", writable, True, str(folder), advice)
-
-
-def _adb() -> Finding:
-    found = shutil.which("adb")
-    return Finding(
-        "adb", found is not None, False, found or "not installed", "" if found else "Only needed for phones."
-    )

@@ -79,3 +79,8 @@ def shown(text: str) -> str:
     """The beginning of a text on one line, quoted, for an error's sentence."""
     line = " ".join(text[:200].split())
     return repr(line if len(line) <= 60 else line[:57] + "...")
+
+
+def printable(text: str) -> str:
+    """The text as a terminal may show it: control characters and what steers the writing direction become `?`."""
+    return "".join(character if character.isprintable() else "?" for character in text)
