@@ -9,7 +9,7 @@ from typing import Annotated
 import typer
 
 from hwbench.cli.exchange import export, import_, merge
-from hwbench.cli.options import DeviceOption, PresetName, PythonOption
+from hwbench.cli.options import AllowOption, DeviceOption, PresetName, PythonOption
 from hwbench.cli.output import Json, print_json, print_view
 from hwbench.cli.progress import progress_bar
 
@@ -92,9 +92,8 @@ def verify(
 ) -> None:
     """Do sums of the table's blocks equal whole networks? Measures some and says."""
     from hwbench.devices import find
-    from hwbench.workflows.verify import verify as run
-
     from hwbench.tables.lookup import load
+    from hwbench.workflows.verify import verify as run
 
     known = load(table)
     # A table of this computer belongs to it, whatever is plugged in.

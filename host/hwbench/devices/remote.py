@@ -206,7 +206,7 @@ class RemoteDevice:
         """Removes what is ours, but for results that could not be brought back and a lock that others hold."""
         places = [launches.folder for launches in self._works.values() if not launches.owing]
         places += self._installed.places if self._installed is not None else ()
-        remove = 'rm -rf "$@"; rmdir "$0" 2>/dev/null; true'
+        remove = 'rm -rf "$@"; rmdir "$0/undo" "$0" 2>/dev/null; true'
         self._transport.run(["sh", "-c", remove, self._transport.folder, *places], timeout_s=_CLEAN_S)
 
 

@@ -9,6 +9,7 @@ from typing import Literal, get_args
 import msgspec
 
 from hwbench.devices.phone.text import decode, shown
+from hwbench.devices.runner_files import harness_script
 from hwbench.devices.transport import Transport
 from hwbench.errors import DeviceError, UsageError
 
@@ -39,7 +40,7 @@ def controls_of(regime: str) -> tuple[Control, ...]:
 
 
 class Controls:
-    """Changes the phone's settings by controls.sh in `folder` on the phone; each call is one round trip.
+    """Changes the phone's settings by controls.sh, its notes in `folder` on the phone; each call is one round trip.
 
     A control that the phone refuses is a result, not an error. DeviceError when the script did not run to its end.
     """
@@ -64,7 +65,8 @@ class Controls:
         return bool(self._run("pending"))
 
     def _run(self, *words: str) -> tuple[ControlResult, ...]:
-        command = ["sh", f"{self._folder}/{SCRIPT}", self._folder, *words]
+        # As words of a command: nothing of ours needs to be on the phone to put things back.
+        command = ["sh", "-c", harness_script(SCRIPT).read_text(), SCRIPT, self._folder, *words]
         finished = self._transport.run(command, timeout_s=_TIMEOUT_S)
         *lines, last = decode(finished.stdout).rstrip("\n").split("\n")
         found = [match for line in lines if (match := _LINE.fullmatch(line))]

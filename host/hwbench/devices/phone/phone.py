@@ -7,7 +7,7 @@ from collections.abc import Callable, Iterable
 
 from hwbench.devices.base import LaunchReport, Pulse
 from hwbench.devices.bundle import TARGETS, BundleTarget
-from hwbench.devices.phone.controls import ControlResult, Controls
+from hwbench.devices.phone.controls import Controls, controls_of
 from hwbench.devices.phone.cores import CoreChoice, choose_cores
 from hwbench.devices.phone.gate import POLL_S, Seen, decide, warm
 from hwbench.devices.phone.meminfo import memory
@@ -24,10 +24,9 @@ from hwbench.devices.transport import Stream, Transport
 from hwbench.errors import DataError, DeviceError, DeviceLost, DeviceRefused
 from hwbench.records import DeviceRecord
 
-CONTROLS = ("stay_awake", "dim")
-FIXED = "fixed_performance"
 THROTTLED = "throttled"
 
+_FIXED = "fixed_performance"
 _TMP = "/data/local/tmp"
 _READ_S = 60.0
 # A state read this long ago still holds: what comes after a launch serves before the next one.
@@ -46,7 +45,7 @@ class Phone:
         self._state: tuple[float, PhoneState, Sections] | None = None
         self._record: DeviceRecord | None = None
         self._available_bytes: int | None = None
-        self.controls: tuple[ControlResult, ...] = ()
+        self._changed = False
 
     def record(self) -> DeviceRecord:
         if self._record is None:
@@ -86,12 +85,15 @@ class Phone:
         if self._controls.pending():
             self._controls.restore()
         checked = preflight(self.record(), self._read(), self._policy)
-        wanted = (*CONTROLS, FIXED) if self.regime == "fixed" else CONTROLS
-        self.controls = self._controls.apply(wanted)
-        refused = {result.name: result.reason for result in self.controls if not result.applied}
-        if FIXED in refused:
+        self._changed = True
+        refused = {
+            result.control: result.detail
+            for result in self._controls.apply(controls_of(self.regime))
+            if result.outcome != "applied"
+        }
+        if _FIXED in refused:
             raise DeviceRefused(
-                f"{self._transport.name} does not hold its clocks: {refused[FIXED]}.",
+                f"{self._transport.name} does not hold its clocks: {refused[_FIXED]}.",
                 hint="Measure as shipped: leave --regime out.",
             )
         self.notes = (
@@ -122,9 +124,9 @@ class Phone:
         return LaunchReport((THROTTLED,), redo=True) if throttled else LaunchReport()
 
     def restore(self) -> None:
-        if self.controls:
+        if self._changed:
             self._controls.restore()
-            self.controls = ()
+            self._changed = False
 
     def _choice(self, threads: int, wanted: tuple[int, ...]) -> CoreChoice:
         return choose_cores(self.record(), threads, wanted)
