@@ -341,6 +341,12 @@ def test_track_yields_each_change_once() -> None:
         listings.close()
 
 
+@pytest.mark.parametrize("answer", [None, b"", b"FAIL" + block("no such service"), b"OKAYzzzz", b"OKAY0004"])
+def test_track_of_a_server_that_misbehaves(answer: bytes | None) -> None:
+    with ScriptedAdb(**{"host:track-devices": answer}) as double, pytest.raises(AdbUnavailable):
+        next(server(double).track())
+
+
 def test_track_ends_when_the_server_goes_away_or_hangs(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("hwbench.devices.adb_server._IDLE_PROBE_S", 0.1)
     with ScriptedAdb() as double:

@@ -177,7 +177,7 @@ class AdbServer:
         Raises AdbUnavailable when the server goes away, or no longer answers while nothing changes.
         """
         self._ensure()
-        with self._open("host:track-devices", time.monotonic() + self.timeout_s) as connection:
+        with self._accepted("host:track-devices", time.monotonic() + self.timeout_s) as connection:
             before: tuple[AdbDevice, ...] | None = None
             while True:
                 readable, _, _ = select.select([connection.conn], [], [], _IDLE_PROBE_S)
@@ -271,8 +271,13 @@ class AdbServer:
         return int(printed, 16)
 
     def _ask(self, command: str) -> str:
+        deadline = time.monotonic() + self.timeout_s
+        with self._accepted(command, deadline) as connection:
+            return self._block(connection.conn, deadline)
+
+    def _accepted(self, command: str, deadline: float) -> AdbConnection:
         try:
-            return self._exchange(command, time.monotonic() + self.timeout_s)
+            return self._open(command, deadline)
         except AdbError as error:
             raise AdbUnavailable(f"the adb server at {self.endpoint} refused {command}: {error}.", hint=_KILL) from None
 
