@@ -160,7 +160,9 @@ class AdbServer:
                 said = "adb no longer lists it"
                 if device is not None:
                     said, hint = f"its state is {device.state}", state_advice(device, maker_at(device.usb))
-                if _NETWORK_SERIAL.fullmatch(serial) and time.monotonic() >= again_at:
+                # Not while its owner is asked: a new connection takes the dialog away.
+                gone = device is None or device.state == "offline"
+                if gone and _NETWORK_SERIAL.fullmatch(serial) and time.monotonic() >= again_at:
                     refused = self._connect_anew(serial, deadline)
                     again_at = time.monotonic() + _RECONNECT_EVERY_S
             except AdbUnavailable as error:

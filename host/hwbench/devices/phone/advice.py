@@ -1,6 +1,6 @@
 """The next step for each way a phone can fail, chosen from what is known of it. One sentence each.
 
-The settings' names are those of the makers' own pages and of issues that their users opened; none was tried on a phone.
+The names of makers' settings are those that users of their phones report; none was tried on a phone.
 """
 
 from __future__ import annotations
