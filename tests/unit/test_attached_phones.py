@@ -149,6 +149,23 @@ def test_the_doctor_on_each_phone(double: ScriptedAdb, monkeypatch: pytest.Monke
     assert not any(finding.needed for finding in found.values())
 
 
+@pytest.mark.parametrize("listing", [READY, ""])
+def test_the_doctor_on_a_phone_that_adb_does_not_list(
+    double: ScriptedAdb, monkeypatch: pytest.MonkeyPatch, tmp_path: Path, listing: str
+) -> None:
+    plug_in(tmp_path, "9-9", "04e8", usb_trees.ADB)
+    plug_in(tmp_path, "9-8", "046d", usb_trees.KEYBOARD)
+    monkeypatch.setattr(doctor_phones, "usb_devices", lambda: usb_devices(tmp_path, tmp_path))
+    double.listing = listing
+    with double:
+        assert "another phone" not in findings()
+        plug_in(tmp_path, "9-7", "2717", usb_trees.ADB)
+        missing = findings()["another phone" if listing else "phones"]
+    assert missing.state == "not listed by adb"
+    assert "udev rule" in missing.advice
+    assert "udevadm" in missing.advice
+
+
 def test_the_doctor_on_no_phone_and_on_a_sick_server(
     double: ScriptedAdb, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
 ) -> None:
