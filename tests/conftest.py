@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import contextlib
 import os
+import socket
 import subprocess
 import sys
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import pytest
@@ -23,6 +25,19 @@ Hwbench = Callable[..., "subprocess.CompletedProcess[str]"]
 def _private_cache(tmp_path_factory: pytest.TempPathFactory, monkeypatch: pytest.MonkeyPatch) -> None:
     """No test reads or writes what hwbench remembers for the user."""
     monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path_factory.mktemp("cache")))
+
+
+@pytest.fixture(scope="session", autouse=True)
+def _private_adb() -> Iterator[None]:
+    """An adb server that a test starts, listens where no other does, and ends with the tests."""
+    with socket.create_server(("127.0.0.1", 0)) as listener:
+        port = listener.getsockname()[1]
+    with pytest.MonkeyPatch.context() as environment:
+        environment.setenv("ANDROID_ADB_SERVER_PORT", str(port))
+        yield
+    with contextlib.suppress(OSError), socket.create_connection(("127.0.0.1", port), timeout=5) as server:
+        server.sendall(b"0009host:kill")
+        server.recv(4)
 
 
 @pytest.fixture

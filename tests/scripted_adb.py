@@ -43,6 +43,17 @@ class ScriptedAdb:
         for tracker in self._trackers:
             tracker.sendall(block(_short(listing)))
 
+    @property
+    def tracked(self) -> bool:
+        """Whether someone tracks."""
+        return bool(self._trackers)
+
+    def hang_up(self) -> None:
+        """Ends the connections of those who track."""
+        for tracker in self._trackers:
+            tracker.shutdown(socket.SHUT_RDWR)
+        self._trackers.clear()
+
     def stop(self) -> None:
         for connection in [self._listener, *self._open]:
             with contextlib.suppress(OSError):

@@ -87,7 +87,7 @@ def test_show_and_predict(hwbench: Hwbench, tiny_table: Path) -> None:
 
 def test_doctor_and_devices(hwbench: Hwbench) -> None:
     assert json.loads(hwbench("doctor", "--json").stdout)["ok"] is True
-    (device,) = json.loads(hwbench("devices", "--json").stdout)["devices"]
+    device = json.loads(hwbench("devices", "--json").stdout)["devices"][0]
     assert device["name"] == "local"
     assert "engine" in hwbench("devices").stdout
 

@@ -11,10 +11,13 @@ from pathlib import Path
 
 import adbutils
 import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
 
 from hwbench.devices import adb_program
 from hwbench.devices.adb_program import find_adb
 from hwbench.devices.adb_server import DEFAULT_PORT, AdbServer
+from hwbench.devices.phone.adb_listing import STATES
 from hwbench.errors import (
     AdbUnavailable,
     DeviceError,
@@ -24,6 +27,7 @@ from hwbench.errors import (
     DeviceNotFound,
     DeviceOffline,
     DeviceUnauthorized,
+    HwbenchError,
     NoDevice,
     SeveralDevices,
 )
@@ -55,6 +59,13 @@ def real(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch, free_p
     monkeypatch.setenv("ANDROID_ADB_SERVER_PORT", str(free_port))
     yield AdbServer()
     kill_server(free_port)
+
+
+@st.composite
+def listings(draw: st.DrawFn) -> bytes:
+    """A well-formed answer with rows of known and made-up states."""
+    rows = draw(st.lists(st.tuples(st.text(max_size=12), st.sampled_from([*STATES, "strange"])), max_size=3))
+    return b"OKAY" + block("".join(f"{serial}\t{state}\n" for serial, state in rows))
 
 
 def kill_server(port: int) -> None:
@@ -210,7 +221,7 @@ def test_the_only_phone() -> None:
 def test_each_state_has_its_error_and_its_next_step(
     row: str, error: type[DeviceError], monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("hwbench.devices.adb_server._SETTLE_S", 0.3)
+    monkeypatch.setattr("hwbench.devices.adb_server._SETTLE_S", 0.1)
     with ScriptedAdb(row + "\n") as double:
         for serial in (None, "R58M"):
             with pytest.raises(error) as caught:
@@ -318,6 +329,13 @@ def test_reconnect_reports_what_connect_only_says(said: str) -> None:
         assert caught.value.hint
 
 
+def test_reconnect_leaves_the_dialog_on_the_phone_alone() -> None:
+    with ScriptedAdb("10.0.0.5:5555 unauthorized\n") as double:
+        with pytest.raises(DeviceLost, match="its state is unauthorized"):
+            server(double).reconnect("10.0.0.5:5555", 0.6)
+        assert not any("connect:" in service for service in double.asked)
+
+
 @pytest.mark.parametrize("fault", [None, b"", b"garbage!"])
 def test_reconnect_ends_when_the_server_misbehaves(fault: bytes | None) -> None:
     with ScriptedAdb(**{"host:devices-l": fault}) as double:
@@ -341,6 +359,12 @@ def test_track_yields_each_change_once() -> None:
         listings.close()
 
 
+@pytest.mark.parametrize("answer", [None, b"", b"FAIL" + block("no such service"), b"OKAYzzzz", b"OKAY0004"])
+def test_track_of_a_server_that_misbehaves(answer: bytes | None) -> None:
+    with ScriptedAdb(**{"host:track-devices": answer}) as double, pytest.raises(AdbUnavailable):
+        next(server(double).track())
+
+
 def test_track_ends_when_the_server_goes_away_or_hangs(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("hwbench.devices.adb_server._IDLE_PROBE_S", 0.1)
     with ScriptedAdb() as double:
@@ -355,3 +379,18 @@ def test_track_ends_when_the_server_goes_away_or_hangs(monkeypatch: pytest.Monke
         double.stop()
         with pytest.raises(AdbUnavailable):
             next(listings)
+
+
+@settings(max_examples=150, deadline=None)
+@given(st.sampled_from(["host:version", "host:devices-l"]), st.binary(max_size=60) | listings())
+def test_whatever_a_server_answers_is_an_answer_or_a_sentence(service: str, answer: bytes) -> None:
+    refused: HwbenchError | None = None
+    with ScriptedAdb(PHONE, **{service: answer}) as double, pytest.MonkeyPatch.context() as patch:
+        patch.setattr("hwbench.devices.adb_server._SETTLE_S", 0.0)
+        try:
+            assert server(double).require().state == "device"
+        except HwbenchError as error:
+            refused = error
+    if refused is not None:
+        assert refused.hint
+        assert refused.exit_code == (2 if isinstance(refused, SeveralDevices) else 3)

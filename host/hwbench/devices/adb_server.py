@@ -165,7 +165,9 @@ class AdbServer:
                 said = "adb no longer lists it"
                 if device is not None:
                     said, hint = f"its state is {device.state}", state_advice(device, maker_at(device.usb))
-                if _NETWORK_SERIAL.fullmatch(serial) and time.monotonic() >= again_at:
+                # Not while its owner is asked: a new connection takes the dialog away.
+                gone = device is None or device.state == "offline"
+                if gone and _NETWORK_SERIAL.fullmatch(serial) and time.monotonic() >= again_at:
                     refused = self._connect_anew(serial, deadline)
                     again_at = time.monotonic() + _RECONNECT_EVERY_S
             except AdbUnavailable as error:
@@ -182,7 +184,7 @@ class AdbServer:
         Raises AdbUnavailable when the server goes away, or no longer answers while nothing changes.
         """
         self._ensure()
-        with self._open("host:track-devices", time.monotonic() + self.timeout_s) as connection:
+        with self._accepted("host:track-devices", time.monotonic() + self.timeout_s) as connection:
             before: tuple[AdbDevice, ...] | None = None
             while True:
                 readable, _, _ = select.select([connection.conn], [], [], _IDLE_PROBE_S)
@@ -276,8 +278,13 @@ class AdbServer:
         return int(printed, 16)
 
     def _ask(self, command: str) -> str:
+        deadline = time.monotonic() + self.timeout_s
+        with self._accepted(command, deadline) as connection:
+            return self._block(connection.conn, deadline)
+
+    def _accepted(self, command: str, deadline: float) -> AdbConnection:
         try:
-            return self._exchange(command, time.monotonic() + self.timeout_s)
+            return self._open(command, deadline)
         except AdbError as error:
             raise AdbUnavailable(f"the adb server at {self.endpoint} refused {command}: {error}.", hint=_KILL) from None
 

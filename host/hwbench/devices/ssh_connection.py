@@ -33,7 +33,11 @@ _PROBE = "a'b\\\\c\"$(d)"
 _RUN = 'echo "$1 $$"; token=$1; shift; (exec "$@"{}); code=$?; [ "$code" != 255 ] || echo "$token" >&2; exit "$code"'
 COMMAND = _RUN.format("")
 STREAM = _RUN.format(" 2>/dev/null")
-_KILL = 'kill -KILL -"$1" 2>/dev/null || kill -KILL "$1"'
+# Not every SSH server gives a command a process group of its own, and not every kernel lists children.
+_KILL = (
+    'all() { echo "$1"; for child in $(cat "/proc/$1/task/$1/children" 2>/dev/null); do all "$child"; done; }; '
+    'found=$(all "$1"); kill -KILL -"$1" $found 2>/dev/null'
+)
 _START_S = 20.0
 _KILL_S = 5.0
 _LONGEST_GREETING = 1 << 16

@@ -44,9 +44,12 @@ def phone_findings() -> list[Finding]:
     except AdbUnavailable as error:
         return [*findings, _failed("adb server", error)]
     devices = usb_devices()
-    if not phones:
-        return [*findings, Finding("phones", False, False, "none attached", unlisted_advice(devices))]
-    return [*findings, *(_phone(phone, devices) for phone in phones)]
+    findings += [_phone(phone, devices) for phone in phones]
+    listed = {phone.usb for phone in phones}
+    others = None if devices is None else [one for one in devices if one.phone and one.path not in listed]
+    if not phones or others:
+        findings.append(_unlisted("another phone" if phones else "phones", others))
+    return findings
 
 
 def _program(program: AdbProgram) -> Finding:
@@ -68,6 +71,14 @@ def _phone(phone: AttachedPhone, devices: Sequence[UsbDevice] | None) -> Finding
         vendor = next((device.vendor for device in devices or () if device.path == phone.usb and device.maker), None)
         advice += "\n" + udev_steps(vendor)
     return Finding(f"phone {phone.name}", False, False, state, advice)
+
+
+def _unlisted(what: str, devices: Sequence[UsbDevice] | None) -> Finding:
+    advice = unlisted_advice(devices)
+    closed = next((device for device in devices or () if device.adb and not device.accessible), None)
+    if closed is not None:
+        advice += "\n" + udev_steps(closed.vendor if closed.maker else None)
+    return Finding(what, False, False, "not listed by adb" if devices else "none attached", advice)
 
 
 def _failed(what: str, error: AdbUnavailable) -> Finding:

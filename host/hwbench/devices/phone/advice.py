@@ -1,6 +1,6 @@
 """The next step for each way a phone can fail, chosen from what is known of it. One sentence each.
 
-The settings' names are those of the makers' own pages and of issues that their users opened; none was tried on a phone.
+The names of makers' settings are those that users of their phones report; none was tried on a phone.
 """
 
 from __future__ import annotations
@@ -10,6 +10,7 @@ from collections.abc import Sequence
 
 from hwbench import errors
 from hwbench.devices.phone.adb_listing import AdbDevice
+from hwbench.devices.phone.text import printable
 from hwbench.devices.usb import UsbDevice
 from hwbench.errors import HwbenchError
 
@@ -96,7 +97,7 @@ def state_advice(device: AdbDevice, maker: str | None = None) -> str:
     if device.state in ("unauthorized", "offline") and kind == "huawei":
         return f"{_STATES[device.state]} If it is set to charge only, allow ADB debugging in that mode."
     if device.state == "offline" and ":" in device.serial:
-        return f"Check that the phone is awake and in this network, then `adb disconnect {device.serial}`."
+        return f"Check that the phone is awake and in this network, then `adb disconnect {printable(device.serial)}`."
     return _STATES.get(device.state, _REPLUG)
 
 
