@@ -92,11 +92,9 @@ def failed(reason: str, serial: str) -> DeviceError:
         return DeviceLost(f"{device} is gone: {shown}.", hint="Check the cable, then continue with --resume.")
     if kind == "no_space":
         return DeviceFull(f"{device} has no space left: {shown}.", hint="Free some space there and try again.")
-    if kind in ("refused", "read_only"):
-        return DeviceRefused(f"{device} does not allow that: {shown}.")
-    if "No such file" in reason or "Not a directory" in reason:
+    if "No such file" in reason:
         return RemoteFileMissing(f"{device} has no such file: {shown}.")
-    return DeviceError(f"{device} refused: {shown}.")
+    return DeviceRefused(f"{device} does not allow that: {shown}.")
 
 
 def _reason(connection: socket.socket, deadline: float, device: str) -> str:

@@ -12,7 +12,15 @@ from pathlib import Path
 from hwbench.devices.adb_service import failed, lost, receive, send
 from hwbench.devices.arrival import Arrival
 from hwbench.devices.transport import PushFile
-from hwbench.errors import DataError, DeviceError, DeviceLost, DeviceTimeout, TransferBroken
+from hwbench.errors import (
+    DataError,
+    DeviceError,
+    DeviceLost,
+    DeviceRefused,
+    DeviceTimeout,
+    RemoteFileMissing,
+    TransferBroken,
+)
 
 _PIECE = 1 << 16
 _LONGEST_REASON = 1 << 16
@@ -50,7 +58,7 @@ def pull_file(
         send(connection, _HEADER.pack(b"RECV", len(name)) + name, device)
         kind, size = _header(connection, device, silence_s)
         if kind == b"FAIL":
-            raise failed(_reason(connection, size, device, silence_s), serial)
+            raise _not_given(_reason(connection, size, device, silence_s), remote, serial)
         with Arrival(local, remote, limit_bytes) as arrival:
             while kind != b"DONE":
                 if kind == b"FAIL":
@@ -86,6 +94,14 @@ def _answers(connection: socket.socket, files: Sequence[PushFile], serial: str, 
             raise failed(f"{file.remote}: {reason}", serial)
         if kind != b"OKAY":
             raise DeviceError(f"{device} does not keep to adb's file protocol.")
+
+
+def _not_given(reason: str, remote: str, serial: str) -> DeviceError:
+    if "Not a directory" in reason:
+        return RemoteFileMissing(f"There is no {remote} on adb:{serial}.")
+    if "Is a directory" in reason:
+        return DeviceRefused(f"{remote} on adb:{serial} is not a file.")
+    return failed(reason, serial)
 
 
 def _header(connection: socket.socket, device: str, silence_s: float) -> tuple[bytes, int]:

@@ -9,8 +9,7 @@ from hwbench.devices.adb import PREFIX as ADB
 from hwbench.devices.adb import AdbTransport
 from hwbench.devices.attached import attached_phones
 from hwbench.devices.base import Device
-
-# TMP from hwbench.devices.board import Board
+from hwbench.devices.board import Board
 from hwbench.devices.local import LocalDevice
 from hwbench.devices.local_runner import choose
 from hwbench.devices.phone.phone import Phone
