@@ -13,8 +13,10 @@ import time
 from collections.abc import Callable, Iterator
 from pathlib import Path
 
+import msgspec
 import pytest
 
+from hwbench.devices.linux import LinuxMachine, remote_linux_record
 from hwbench.devices.ssh import SshTransport
 from hwbench.devices.transport import PushFile, Transport
 from hwbench.errors import (
@@ -77,6 +79,14 @@ class TestSsh(TransportSuite):
         with transport.open(["sh", "-c", '"$1" 600 & echo $!; cat; kill $!', "sh", program]) as stream:
             assert stream.read_line(30.0)
             self.put(transport, tmp_path, "program", sleep, 0o755)
+
+
+def test_its_record_is_that_of_the_machine(shared: Sshd) -> None:
+    transport = connect(shared)
+    there, here = remote_linux_record(transport), LinuxMachine().record("ssh")
+    same = {"recorded_at": here.recorded_at, "load_average": here.load_average}
+    assert msgspec.structs.replace(there, **same) == here
+    transport.close()
 
 
 def test_an_address_with_port_and_user(shared: Sshd) -> None:
