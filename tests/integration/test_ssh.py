@@ -25,6 +25,7 @@ from hwbench.errors import (
     DeviceLost,
     DeviceNotFound,
     DeviceOffline,
+    DeviceRefused,
     DeviceTimeout,
     DeviceUnauthorized,
     SshUnavailable,
@@ -202,7 +203,7 @@ def test_a_wrong_configuration_is_quoted(shared: Sshd, tmp_path: Path) -> None:
 
 def test_a_user_without_a_shell(tmp_path: Path) -> None:
     with Sshd(tmp_path / "sshd", shell_prints="echo This account is not available; exit 1; ") as server:
-        with pytest.raises(DeviceError, match="ssh cannot connect"):
+        with pytest.raises(DeviceRefused, match="runs no command: This account is not available"):
             connect(server)
 
 
@@ -276,7 +277,7 @@ def test_a_pull_breaks_with_its_connection(server: Sshd, board: SshTransport, tm
 
 def test_a_board_that_hangs_runs_out_of_time(server: Sshd, board: SshTransport) -> None:
     server.signal(signal.SIGSTOP)
-    with pytest.raises(DeviceTimeout):
+    with pytest.raises(DeviceTimeout, match=r"true on ssh://board did not end within 0\.5 s"):
         board.run(["true"], timeout_s=0.5)
     server.signal(signal.SIGCONT)
     assert board.run(["printf", "on"]).stdout == b"on"

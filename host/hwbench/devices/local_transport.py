@@ -32,7 +32,9 @@ class LocalTransport:
 
     def run(self, command: Sequence[str], *, timeout_s: float = 30.0, stdin: bytes = b"") -> Finished:
         stdout = Collected()
-        code, stderr = converse(_through_shell(command), feed=[stdin], take=stdout.take, timeout_s=timeout_s)
+        code, stderr = converse(
+            _through_shell(command), feed=[stdin], take=stdout.take, what=command[0], timeout_s=timeout_s
+        )
         return Finished(code, stdout.data, stderr)
 
     def open(self, command: Sequence[str]) -> ProcessStream:

@@ -140,7 +140,10 @@ class SshTransport:
         client = connection.client(COMMAND, command)
         output = Headed(connection.token, take)
         try:
-            code, stderr = converse(client, feed=feed, take=output.take, timeout_s=timeout_s, silence_s=silence_s)
+            code, stderr = converse(
+                client, feed=feed, take=output.take, what=f"{command[0]} on {self.name}",
+                timeout_s=timeout_s, silence_s=silence_s,
+            )  # fmt: skip
         except BaseException:
             if output.process is not None:
                 connection.kill(output.process)
@@ -168,7 +171,7 @@ class SshStream:
                 header.take(line + b"\n")
             self._started = True
         except BaseException:
-            self.close()
+            self._lines.kill()
             raise
 
     def read_line(self, timeout_s: float) -> bytes | None:
