@@ -1,6 +1,7 @@
 #!/bin/sh
 # What the tests need beyond Python packages: headless Chromium, which opens the reports; compilers for this machine
-# and for aarch64, which build the native runner; the emulator that runs the latter's result; and an SSH server, which plays a board.
+# and for aarch64, which build the native runner; the emulator that runs the latter's result; and an SSH server, which
+# plays a board.
 set -eu
 packages=""
 need() { # program package...

@@ -23,16 +23,17 @@ _ENDING_S = 1.0
 
 
 class Collected:
-    """Pieces of output, together no more than OUTPUT_LIMIT_BYTES."""
+    """Pieces of the output of `what`, together no more than OUTPUT_LIMIT_BYTES."""
 
-    def __init__(self) -> None:
+    def __init__(self, what: str) -> None:
+        self._what = what
         self._pieces: list[bytes] = []
         self._room = OUTPUT_LIMIT_BYTES
 
     def take(self, piece: bytes) -> None:
         self._room -= len(piece)
         if self._room < 0:
-            raise DeviceError(f"A command printed more than {OUTPUT_LIMIT_BYTES >> 20} MiB, and was ended.")
+            raise DeviceError(f"{self._what} printed more than {OUTPUT_LIMIT_BYTES >> 20} MiB, and was ended.")
         self._pieces.append(piece)
 
     @property
@@ -60,7 +61,7 @@ def converse(
     begins with `what`, when it takes longer than `timeout_s` or nothing moves for `silence_s`. Whatever ends it early,
     its session is killed.
     """
-    stderr = Collected()
+    stderr = Collected(what)
     with _started(command) as process:
         try:
             if not _pump(process, filter(None, feed), take, stderr.take, time.monotonic() + timeout_s, silence_s):
@@ -108,11 +109,14 @@ def _pump(
             selector.register(output, selectors.EVENT_READ)
         while takers:
             ready = selector.select(_patience(deadline, silence_s))
-            if not ready:
+            if not ready or time.monotonic() > deadline:
                 return False
             for key, _ in ready:
                 if key.fileobj is process.stdin:
-                    pending = _written(process.stdin, pending) or next(feed, b"")
+                    try:
+                        pending = _unwritten(process.stdin, pending) or next(feed, b"")
+                    except BrokenPipeError:
+                        pending = b""  # It reads no further: it has had enough.
                     if not pending:
                         selector.unregister(process.stdin)
                         process.stdin.close()
@@ -131,14 +135,12 @@ def _pump(
     return True
 
 
-def _written(stdin: IO[bytes], data: bytes) -> bytes:
-    """What of `data` is still to be written; a command that reads no further has had enough."""
+def _unwritten(stdin: IO[bytes], data: bytes) -> bytes:
+    """What of `data` does not fit into the pipe now."""
     try:
         return data[os.write(stdin.fileno(), data) :] if data else b""
     except BlockingIOError:
         return data
-    except BrokenPipeError:
-        return b""
 
 
 def _patience(deadline: float, silence_s: float) -> float | None:

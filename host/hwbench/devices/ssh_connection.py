@@ -91,7 +91,7 @@ class Connection:
         """Ends a command and what it has started, as far as the board can still be asked to."""
         try:
             client = self.client(COMMAND, ["sh", "-c", _KILL, "sh", process])
-            converse(client, feed=[], take=Collected().take, what="kill", timeout_s=_KILL_S)
+            converse(client, feed=[], take=Collected("kill").take, what="kill", timeout_s=_KILL_S)
         except DeviceError:
             return
 
