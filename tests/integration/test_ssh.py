@@ -139,13 +139,21 @@ def test_the_connection_ends_with_this_process(server: Sshd) -> None:
     until(lambda: len(server.processes()) == 1)
 
 
-def test_what_a_login_shell_prints_is_no_output(tmp_path: Path) -> None:
-    with Sshd(tmp_path / "sshd", shell_prints="echo welcome; printf hello; ") as server:
+def test_what_a_login_login_is_no_output(tmp_path: Path) -> None:
+    with Sshd(tmp_path / "sshd", login="echo welcome; printf hello; ") as server:
         transport = connect(server)
         assert transport.run(["printf", "x"]).stdout == b"x"
         with transport.open(["echo", "y"]) as stream:
             assert stream.read_line(30.0) == b"y"
         transport.close()
+
+
+def test_a_login_shell_with_other_quotes_is_refused(tmp_path: Path) -> None:
+    # Two backslashes in single quotes are one to fish.
+    halves = r"""SSH_ORIGINAL_COMMAND=$(printf %s \"$SSH_ORIGINAL_COMMAND\" | sed 's/\([\]\)[\]/\1/g'); """
+    with Sshd(tmp_path / "sshd", login=halves) as server:
+        with pytest.raises(DeviceError, match=r"does not quote as POSIX shells do\. Give that user sh"):
+            connect(server)
 
 
 @pytest.mark.parametrize("strict", ["", "  StrictHostKeyChecking ask\n", "  StrictHostKeyChecking yes\n"])
@@ -215,7 +223,7 @@ def test_a_wrong_configuration_is_quoted(shared: Sshd, tmp_path: Path) -> None:
 
 
 def test_a_user_without_a_shell(tmp_path: Path) -> None:
-    with Sshd(tmp_path / "sshd", shell_prints="echo This account is not available; exit 1; ") as server:
+    with Sshd(tmp_path / "sshd", login="echo This account is not available; exit 1; ") as server:
         with pytest.raises(DeviceRefused, match="runs no command: This account is not available"):
             connect(server)
 
