@@ -22,6 +22,7 @@ need ssh openssh-client
 [ -x /usr/sbin/sshd ] || packages="$packages openssh-server"
 need mksh mksh
 need busybox busybox
+need shellcheck shellcheck
 [ -e /usr/include/nlohmann/json.hpp ] || packages="$packages nlohmann-json3-dev"
 binfmt=/proc/sys/fs/binfmt_misc
 if [ -z "$packages" ] && [ -e $binfmt/qemu-aarch64 ]; then exit 0; fi

@@ -54,7 +54,8 @@ class PhoneRecord(msgspec.Struct, frozen=True):
 class DeviceRecord(msgspec.Struct, frozen=True, omit_defaults=True):
     """A machine as it was when it was measured. None: not readable; `unreadable` says why.
 
-    `phone` is None for what is not one, and then left out of files.
+    `phone` is None for what is not one, `clusters` empty where all cores are alike or a phone lists them; both are
+    then left out of files.
     """
 
     id: str
@@ -79,6 +80,7 @@ class DeviceRecord(msgspec.Struct, frozen=True, omit_defaults=True):
     recorded_at: str
     unreadable: dict[str, str]
     phone: PhoneRecord | None = None
+    clusters: tuple[Cluster, ...] = ()
 
 
 class EngineRecord(msgspec.Struct, frozen=True):

@@ -25,9 +25,12 @@ def free_port() -> int:
 
 
 class Sshd:
-    """Started in a `with` block. `config` is what a client needs, with the host name `board`."""
+    """Started in a `with` block. `config` is what a client needs, with the host name `board`.
 
-    def __init__(self, folder: Path, *, shell_prints: str = "") -> None:
+    `login` is shell commands that run before each command, as a shell's startup files do.
+    """
+
+    def __init__(self, folder: Path, *, login: str = "") -> None:
         self._program = shutil.which("sshd", path=f"{os.environ.get('PATH', '')}:/usr/sbin:/sbin")
         if self._program is None or shutil.which("ssh") is None:
             absent("OpenSSH's server or client")
@@ -37,7 +40,7 @@ class Sshd:
         for name in ("host_key", "user_key", "other_key"):
             self.make_key(name)
         key = (folder / "user_key.pub").read_text()
-        command = f'command="{shell_prints}eval \\"$SSH_ORIGINAL_COMMAND\\"" ' if shell_prints else ""
+        command = f'command="{login}eval \\"$SSH_ORIGINAL_COMMAND\\"" ' if login else ""
         (folder / "authorized_keys").write_text(command + key)
         (folder / "sshd_config").write_text(
             f"ListenAddress 127.0.0.1\nPort {self.port}\nHostKey {folder}/host_key\nPidFile none\n"

@@ -13,8 +13,10 @@ import time
 from collections.abc import Callable, Iterator
 from pathlib import Path
 
+import msgspec
 import pytest
 
+from hwbench.devices.linux import LinuxMachine, remote_linux_record
 from hwbench.devices.ssh import SshTransport
 from hwbench.devices.transport import PushFile, Transport
 from hwbench.errors import (
@@ -23,6 +25,7 @@ from hwbench.errors import (
     DeviceLost,
     DeviceNotFound,
     DeviceOffline,
+    DeviceRefused,
     DeviceTimeout,
     DeviceUnauthorized,
     SshUnavailable,
@@ -79,6 +82,14 @@ class TestSsh(TransportSuite):
             self.put(transport, tmp_path, "program", sleep, 0o755)
 
 
+def test_its_record_is_that_of_the_machine(shared: Sshd) -> None:
+    transport = connect(shared)
+    there, here = remote_linux_record(transport), LinuxMachine().record("ssh")
+    same = {"recorded_at": here.recorded_at, "load_average": here.load_average}
+    assert msgspec.structs.replace(there, **same) == here
+    transport.close()
+
+
 def test_an_address_with_port_and_user(shared: Sshd) -> None:
     import getpass
 
@@ -89,11 +100,24 @@ def test_an_address_with_port_and_user(shared: Sshd) -> None:
     transport.close()
 
 
-def test_only_this_user_reaches_the_connection(board: SshTransport) -> None:
-    (folder,) = {path.parent for path in Path(tempfile.gettempdir()).glob("hwbench-*/s") if path.is_socket()}
-    assert stat.S_IMODE(folder.stat().st_mode) == 0o700
-    board.close()
-    assert not folder.exists()
+def test_only_this_user_reaches_the_connection(shared: Sshd, monkeypatch: pytest.MonkeyPatch) -> None:
+    with tempfile.TemporaryDirectory(dir="/tmp") as temporary:
+        monkeypatch.setattr(tempfile, "tempdir", temporary)
+        transport = connect(shared)
+        (folder,) = Path(temporary).iterdir()
+        assert [path.is_socket() for path in folder.iterdir()] == [True]
+        assert stat.S_IMODE(folder.stat().st_mode) == 0o700
+        transport.close()
+        assert list(Path(temporary).iterdir()) == []
+
+
+def test_a_long_path_of_temporary_files(shared: Sshd, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    long = tmp_path / "%h ${HOME}" / ("x" * 80)
+    long.mkdir(parents=True)
+    monkeypatch.setattr(tempfile, "tempdir", str(long))
+    transport = connect(shared)
+    assert transport.run(["printf", "on"]).stdout == b"on"
+    transport.close()
 
 
 def test_nothing_is_left_of_a_connection(server: Sshd) -> None:
@@ -102,7 +126,7 @@ def test_nothing_is_left_of_a_connection(server: Sshd) -> None:
     with transport.open(["sh", "-c", "echo up; exec cat"]) as stream:
         assert stream.read_line(30.0) == b"up"
     transport.close()
-    until(lambda: len(server.processes()) == 1 and threading.active_count() == before)
+    until(lambda: len(server.processes()) == 1 and threading.active_count() <= before)
 
 
 def test_the_connection_ends_with_this_process(server: Sshd) -> None:
@@ -115,13 +139,21 @@ def test_the_connection_ends_with_this_process(server: Sshd) -> None:
     until(lambda: len(server.processes()) == 1)
 
 
-def test_what_a_login_shell_prints_is_no_output(tmp_path: Path) -> None:
-    with Sshd(tmp_path / "sshd", shell_prints="echo welcome; printf hello; ") as server:
+def test_what_a_login_login_is_no_output(tmp_path: Path) -> None:
+    with Sshd(tmp_path / "sshd", login="echo welcome; printf hello; ") as server:
         transport = connect(server)
         assert transport.run(["printf", "x"]).stdout == b"x"
         with transport.open(["echo", "y"]) as stream:
             assert stream.read_line(30.0) == b"y"
         transport.close()
+
+
+def test_a_login_shell_with_other_quotes_is_refused(tmp_path: Path) -> None:
+    # Two backslashes in single quotes are one to fish.
+    halves = r"""SSH_ORIGINAL_COMMAND=$(printf %s \"$SSH_ORIGINAL_COMMAND\" | sed 's/\([\]\)[\]/\1/g'); """
+    with Sshd(tmp_path / "sshd", login=halves) as server:
+        with pytest.raises(DeviceError, match=r"does not quote as POSIX shells do\. Give that user sh"):
+            connect(server)
 
 
 @pytest.mark.parametrize("strict", ["", "  StrictHostKeyChecking ask\n", "  StrictHostKeyChecking yes\n"])
@@ -191,8 +223,8 @@ def test_a_wrong_configuration_is_quoted(shared: Sshd, tmp_path: Path) -> None:
 
 
 def test_a_user_without_a_shell(tmp_path: Path) -> None:
-    with Sshd(tmp_path / "sshd", shell_prints="echo This account is not available; exit 1; ") as server:
-        with pytest.raises(DeviceError, match="ssh cannot connect"):
+    with Sshd(tmp_path / "sshd", login="echo This account is not available; exit 1; ") as server:
+        with pytest.raises(DeviceRefused, match="runs no command: This account is not available"):
             connect(server)
 
 
@@ -210,9 +242,11 @@ def test_the_configuration_of_the_user_cannot_run_something_else(server: Sshd) -
 
 
 def test_a_command_is_lost_with_its_connection(server: Sshd, board: SshTransport) -> None:
-    threading.Timer(0.5, server.stop).start()
+    timer = threading.Timer(0.5, server.stop)
+    timer.start()
     with pytest.raises(DeviceLost, match="ssh://board broke"):
         board.run(["sleep", "60"])
+    timer.join()
     for _ in range(2):
         with pytest.raises(DeviceLost):
             board.run(["true"])
@@ -266,7 +300,7 @@ def test_a_pull_breaks_with_its_connection(server: Sshd, board: SshTransport, tm
 
 def test_a_board_that_hangs_runs_out_of_time(server: Sshd, board: SshTransport) -> None:
     server.signal(signal.SIGSTOP)
-    with pytest.raises(DeviceTimeout):
+    with pytest.raises(DeviceTimeout, match=r"true on ssh://board did not end within 0\.5 s"):
         board.run(["true"], timeout_s=0.5)
     server.signal(signal.SIGCONT)
     assert board.run(["printf", "on"]).stdout == b"on"

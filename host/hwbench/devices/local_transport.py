@@ -31,8 +31,10 @@ class LocalTransport:
         return str(self._folder)
 
     def run(self, command: Sequence[str], *, timeout_s: float = 30.0, stdin: bytes = b"") -> Finished:
-        stdout = Collected()
-        code, stderr = converse(_through_shell(command), feed=[stdin], take=stdout.take, timeout_s=timeout_s)
+        stdout = Collected(command[0])
+        code, stderr = converse(
+            _through_shell(command), feed=[stdin], take=stdout.take, what=command[0], timeout_s=timeout_s
+        )
         return Finished(code, stdout.data, stderr)
 
     def open(self, command: Sequence[str]) -> ProcessStream:

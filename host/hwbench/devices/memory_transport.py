@@ -83,7 +83,7 @@ class InMemoryTransport:
 
     def run(self, command: Sequence[str], *, timeout_s: float = 30.0, stdin: bytes = b"") -> Finished:
         answer = self._answered(Request(tuple(command), stdin))
-        stdout = Collected()
+        stdout = Collected(command[0])
         stdout.take(answer.stdout)
         if isinstance(answer, Running):
             raise DeviceTimeout(f"{command[0]} did not end within {timeout_s:g} s, and was ended.")

@@ -23,16 +23,17 @@ _ENDING_S = 1.0
 
 
 class Collected:
-    """Pieces of output, together no more than OUTPUT_LIMIT_BYTES."""
+    """Pieces of the output of `what`, together no more than OUTPUT_LIMIT_BYTES."""
 
-    def __init__(self) -> None:
+    def __init__(self, what: str) -> None:
+        self._what = what
         self._pieces: list[bytes] = []
         self._room = OUTPUT_LIMIT_BYTES
 
     def take(self, piece: bytes) -> None:
         self._room -= len(piece)
         if self._room < 0:
-            raise DeviceError(f"A command printed more than {OUTPUT_LIMIT_BYTES >> 20} MiB, and was ended.")
+            raise DeviceError(f"{self._what} printed more than {OUTPUT_LIMIT_BYTES >> 20} MiB, and was ended.")
         self._pieces.append(piece)
 
     @property
@@ -50,18 +51,22 @@ def converse(
     *,
     feed: Iterable[bytes],
     take: Callable[[bytes], None],
+    what: str,
     timeout_s: float = float("inf"),
     silence_s: float = float("inf"),
 ) -> tuple[int, bytes]:
     """Runs a command to its end and returns its code, as a shell gives it, and its standard error.
 
-    `feed` goes to its standard input, `take` gets its standard output piece by piece. Raises DeviceTimeout when it
-    takes longer than `timeout_s`, or nothing moves for `silence_s`. Whatever ends it early, its session is killed.
+    `feed` goes to its standard input, `take` gets its standard output piece by piece. Raises DeviceTimeout, which
+    begins with `what`, when it takes longer than `timeout_s` or nothing moves for `silence_s`. Whatever ends it early,
+    its session is killed.
     """
-    stderr = Collected()
+    stderr = Collected(what)
     with _started(command) as process:
         try:
-            _pump(process, filter(None, feed), take, stderr.take, time.monotonic() + timeout_s, silence_s)
+            if not _pump(process, filter(None, feed), take, stderr.take, time.monotonic() + timeout_s, silence_s):
+                late = "did not end within" if timeout_s < silence_s else "did not move on for"
+                raise DeviceTimeout(f"{what} {late} {min(timeout_s, silence_s):g} s, and was ended.")
         except BaseException:
             _kill_session(process)
             raise
@@ -90,7 +95,8 @@ def _pump(
     take_error: Callable[[bytes], None],
     deadline: float,
     silence_s: float,
-) -> None:
+) -> bool:
+    """Moves data until the process has ended; False when that takes too long."""
     assert process.stdin is not None
     assert process.stdout is not None
     assert process.stderr is not None
@@ -103,11 +109,14 @@ def _pump(
             selector.register(output, selectors.EVENT_READ)
         while takers:
             ready = selector.select(_patience(deadline, silence_s))
-            if not ready:
-                raise _late(silence_s if time.monotonic() < deadline else None)
+            if not ready or time.monotonic() > deadline:
+                return False
             for key, _ in ready:
                 if key.fileobj is process.stdin:
-                    pending = _written(process.stdin, pending) or next(feed, b"")
+                    try:
+                        pending = _unwritten(process.stdin, pending) or next(feed, b"")
+                    except BrokenPipeError:
+                        pending = b""  # It reads no further: it has had enough.
                     if not pending:
                         selector.unregister(process.stdin)
                         process.stdin.close()
@@ -121,29 +130,22 @@ def _pump(
                     del takers[output]
     try:
         process.wait(_patience(deadline, silence_s))
-    except subprocess.TimeoutExpired as error:
-        raise _late(None) from error
+    except subprocess.TimeoutExpired:
+        return False
+    return True
 
 
-def _written(stdin: IO[bytes], data: bytes) -> bytes:
-    """What of `data` is still to be written; a command that reads no further has had enough."""
+def _unwritten(stdin: IO[bytes], data: bytes) -> bytes:
+    """What of `data` does not fit into the pipe now."""
     try:
         return data[os.write(stdin.fileno(), data) :] if data else b""
     except BlockingIOError:
         return data
-    except BrokenPipeError:
-        return b""
 
 
 def _patience(deadline: float, silence_s: float) -> float | None:
     patience = min(deadline - time.monotonic(), silence_s)
     return None if patience == float("inf") else max(patience, 0.0)
-
-
-def _late(silence_s: float | None) -> DeviceTimeout:
-    if silence_s is None:
-        return DeviceTimeout("A command did not end in time, and was ended.")
-    return DeviceTimeout(f"A command gave no sign of life for {silence_s:.0f} s, and was ended.")
 
 
 class ProcessStream:
@@ -158,9 +160,10 @@ class ProcessStream:
     def read_line(self, timeout_s: float) -> bytes | None:
         deadline = time.monotonic() + timeout_s
         assert self._process.stdout is not None
+        poller = select.poll()
+        poller.register(self._process.stdout, select.POLLIN)
         while b"\n" not in self._buffer and not self._ended:
-            patience = max(deadline - time.monotonic(), 0.0)
-            if not select.select([self._process.stdout], [], [], patience)[0]:
+            if not poller.poll(max(deadline - time.monotonic(), 0.0) * 1000):
                 raise DeviceTimeout(f"No line came within {timeout_s:g} s.")
             piece = os.read(self._process.stdout.fileno(), _PIECE_BYTES)
             self._buffer += piece
@@ -168,8 +171,7 @@ class ProcessStream:
             if len(self._buffer) > OUTPUT_LIMIT_BYTES and b"\n" not in self._buffer:
                 raise DeviceError(f"A line is longer than {OUTPUT_LIMIT_BYTES >> 20} MiB.")
         if not self._buffer:
-            with contextlib.suppress(subprocess.TimeoutExpired):
-                self._process.wait(_ENDING_S)
+            self.wait(_ENDING_S)
             return None
         line, _, self._buffer = self._buffer.partition(b"\n")
         return line
@@ -178,6 +180,12 @@ class ProcessStream:
     def code(self) -> int | None:
         returncode = self._process.poll()
         return None if returncode is None else shell_code(returncode)
+
+    def wait(self, timeout_s: float) -> int | None:
+        """The code of a command that ends now or soon; None if it does not."""
+        with contextlib.suppress(subprocess.TimeoutExpired):
+            self._process.wait(timeout_s)
+        return self.code
 
     @property
     def errors(self) -> bytes:

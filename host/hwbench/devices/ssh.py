@@ -28,9 +28,7 @@ from hwbench.errors import (
 
 _UNPACK = "LC_ALL=C exec tar -C / -x -p -f -"
 _MISSING, _NO_FILE = 81, 82
-_PRINT = (
-    f'[ -e "$1" ] || exit {_MISSING}; [ -f "$1" ] || exit {_NO_FILE}; if LC_ALL=C cat "$1"; then exit 0; fi; exit 1'
-)
+_PRINT = f'[ -e "$1" ] || exit {_MISSING}; [ -f "$1" ] || exit {_NO_FILE}; LC_ALL=C exec cat "$1"'
 
 _SILENCE_S = 120.0
 _START_S = 20.0
@@ -62,8 +60,9 @@ class SshTransport:
         return self._folder
 
     def run(self, command: Sequence[str], *, timeout_s: float = 30.0, stdin: bytes = b"") -> Finished:
-        stdout = Collected()
-        code, stderr = self._converse(command, [stdin], stdout.take, timeout_s=timeout_s)
+        what = f"{command[0]} on {self.name}"
+        stdout = Collected(what)
+        code, stderr = self._converse(command, [stdin], stdout.take, what, timeout_s=timeout_s)
         return Finished(code, stdout.data, stderr)
 
     def open(self, command: Sequence[str]) -> SshStream:
@@ -73,23 +72,27 @@ class SshTransport:
     def push(self, files: Sequence[PushFile]) -> None:
         if not files:
             return
+        what = f"Copying files to {self.name}"
+        command = ["sh", "-c", _UNPACK]
         try:
-            code, stderr = self._converse(
-                ["sh", "-c", _UNPACK], tar_stream(files), Collected().take, silence_s=_SILENCE_S
-            )
+            code, stderr = self._converse(command, tar_stream(files), Collected(what).take, what, silence_s=_SILENCE_S)
         except DeviceLost as error:
-            raise TransferBroken(f"The connection to {self.name} broke while files were copied.") from error
+            raise TransferBroken(
+                f"The connection to {self.name} broke while files were copied.", hint=error.hint
+            ) from error
         if code != 0:
             raise push_error(self._address, code, stderr)
 
     def pull(self, remote: str, local: Path, limit_bytes: int) -> None:
         with Arrival(local, remote, limit_bytes) as arrival:
+            command = ["sh", "-c", _PRINT, "sh", remote]
+            what = f"Copying {remote} from {self.name}"
             try:
-                code, stderr = self._converse(
-                    ["sh", "-c", _PRINT, "sh", remote], [], arrival.take, silence_s=_SILENCE_S
-                )
+                code, stderr = self._converse(command, [], arrival.take, what, silence_s=_SILENCE_S)
             except DeviceLost as error:
-                raise TransferBroken(f"The connection to {self.name} broke while {remote} was copied.") from error
+                raise TransferBroken(
+                    f"The connection to {self.name} broke while {remote} was copied.", hint=error.hint
+                ) from error
             if code == _MISSING:
                 raise RemoteFileMissing(f"There is no {remote} on {self.name}.")
             if code == _NO_FILE:
@@ -131,6 +134,7 @@ class SshTransport:
         command: Sequence[str],
         feed: Iterable[bytes],
         take: Callable[[bytes], None],
+        what: str,
         *,
         timeout_s: float = float("inf"),
         silence_s: float = float("inf"),
@@ -140,7 +144,9 @@ class SshTransport:
         client = connection.client(COMMAND, command)
         output = Headed(connection.token, take)
         try:
-            code, stderr = converse(client, feed=feed, take=output.take, timeout_s=timeout_s, silence_s=silence_s)
+            code, stderr = converse(
+                client, feed=feed, take=output.take, what=what, timeout_s=timeout_s, silence_s=silence_s
+            )
         except BaseException:
             if output.process is not None:
                 connection.kill(output.process)
@@ -153,10 +159,8 @@ class SshStream:
 
     def __init__(self, connection: Connection, client: Sequence[str], name: str) -> None:
         self._connection = connection
-        self._name = name
         self._lines = ProcessStream(client)
         self._started = False
-        self._code: int | None = None
         deadline = time.monotonic() + _START_S
         header = Headed(connection.token, lambda _: None)
         try:
@@ -168,7 +172,7 @@ class SshStream:
                 header.take(line + b"\n")
             self._started = True
         except BaseException:
-            self.close()
+            self._lines.kill()
             raise
 
     def read_line(self, timeout_s: float) -> bytes | None:

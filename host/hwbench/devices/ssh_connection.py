@@ -14,7 +14,7 @@ from hwbench.devices.processes import Collected, ProcessStream, converse
 from hwbench.devices.ssh_address import SshAddress
 from hwbench.devices.ssh_messages import connection_error, reason
 from hwbench.devices.transport import quoted
-from hwbench.errors import DeviceError, DeviceLost, DeviceTimeout, SshUnavailable
+from hwbench.errors import DeviceError, DeviceLost, DeviceRefused, DeviceTimeout, SshUnavailable
 
 # No questions, no forwarding and no command of the user's configuration; whatever else it says holds.
 _MASTER = (
@@ -40,6 +40,7 @@ _KILL = (
 )
 _START_S = 20.0
 _KILL_S = 5.0
+_ENDING_S = 1.0
 _LONGEST_GREETING = 1 << 16
 
 
@@ -55,7 +56,7 @@ class Connection:
         self.token = secrets.token_hex(8)
         self._folder = tempfile.TemporaryDirectory(prefix="hwbench-", dir=_short_folder())
         options = [f"-oConnectTimeout={max(round(timeout_s), 1)}"]
-        options += ["-F", str(config)] if config else []
+        options += ["-F", str(config.absolute())] if config else []
         options += ["-l", address.user] if address.user else []
         options += ["-p", str(address.port)] if address.port else []
         hello = "exec " + quoted(["sh", "-c", _HELLO, "sh", self.token, _PROBE])
@@ -82,15 +83,15 @@ class Connection:
             return code, stderr.removesuffix(own)
         if code != 255 and started:
             return code, stderr
-        if self._master.code is None and not started:
-            raise DeviceError(f"{self._address} did not start a command: {reason(stderr.decode(errors='replace'))}.")
+        if not started and self._master.wait(_ENDING_S) is None:
+            raise DeviceRefused(f"{self._address} did not start a command: {reason(stderr.decode(errors='replace'))}.")
         raise DeviceLost(f"The connection to {self._address} broke.", hint="Check that the board is on.")
 
     def kill(self, process: str) -> None:
         """Ends a command and what it has started, as far as the board can still be asked to."""
         try:
             client = self.client(COMMAND, ["sh", "-c", _KILL, "sh", process])
-            converse(client, feed=[], take=Collected().take, timeout_s=_KILL_S)
+            converse(client, feed=[], take=Collected("kill").take, what="kill", timeout_s=_KILL_S)
         except DeviceError:
             return
 
@@ -102,8 +103,7 @@ class Connection:
         """The board's home folder, as soon as the login is through."""
         printed = b""
         while self.token.encode() not in printed:
-            line = self._line(deadline)
-            printed += line + b"\n"
+            printed += self._line(deadline, printed) + b"\n"
             if len(printed) > _LONGEST_GREETING:
                 raise DeviceError(f"The login shell of {self._address} prints without end.")
         if not printed.endswith(f"{self.token} {_PROBE}\n".encode()):
@@ -111,12 +111,13 @@ class Connection:
                 f"The login shell of {self._address} does not quote as POSIX shells do.",
                 hint="Give that user sh or bash: chsh -s /bin/sh.",
             )
-        home = self._line(deadline).decode(errors="surrogateescape")
+        home = self._line(deadline, b"").decode(errors="surrogateescape")
         if not home.startswith("/"):
             raise DeviceError(f"The user of {self._address} has no home folder.")
         return home
 
-    def _line(self, deadline: float) -> bytes:
+    def _line(self, deadline: float, printed: bytes) -> bytes:
+        """The next line of the login, after what it has printed so far."""
         try:
             line = self._master.read_line(max(deadline - time.monotonic(), 0.0))
         except DeviceTimeout as error:
@@ -124,7 +125,9 @@ class Connection:
                 f"{self._address} did not answer in time.", hint=f"Try ssh {self._address.login}."
             ) from error
         if line is None:
-            raise connection_error(self._address, self._master.errors)
+            if errors := self._master.errors:
+                raise connection_error(self._address, errors)
+            raise DeviceRefused(f"{self._address} runs no command: {reason(printed.decode(errors='replace'))}.")
         return line
 
 

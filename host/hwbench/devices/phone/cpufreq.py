@@ -12,6 +12,7 @@ from hwbench.devices.phone.text import Printed, core_list, decode, shown, whole
 from hwbench.errors import DataError
 
 _CPU = "/sys/devices/system/cpu/"
+_LONGEST_NAME = 40
 _FOLDER = re.compile(re.escape(_CPU) + r"(?:cpu([0-9]{1,4})/cpufreq|cpufreq/policy([0-9]{1,4}))/\w+")
 
 
@@ -85,7 +86,7 @@ def _policy(files: SysfsFiles, folder: str, first: int) -> ClockPolicy | None:
         limit_khz=khz("scaling_max_freq"),
         current_khz=khz("scaling_cur_freq") or khz("cpuinfo_cur_freq"),
         available_khz=available,
-        governor=text("scaling_governor"),
+        governor=(text("scaling_governor") or "")[:_LONGEST_NAME] or None,
     )
 
 

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import hashlib
-import re
 from collections.abc import Callable
 from datetime import UTC, datetime
 from typing import TypeVar
@@ -15,15 +14,15 @@ from hwbench.devices.phone.cpuinfo import CpuInfo, cpuinfo
 from hwbench.devices.phone.getprop import Identity, identity, properties
 from hwbench.devices.phone.meminfo import Memory, memory
 from hwbench.devices.phone.process_status import allowed_cores
+from hwbench.devices.phone.single_values import boot_id, load_average, page_bytes
 from hwbench.devices.phone.sysfs import SysfsFiles, sysfs_files
-from hwbench.devices.phone.text import Printed, decode, real, shown, whole
+from hwbench.devices.phone.text import Printed
 from hwbench.devices.phone.topology import Topology, cpu_topology
 from hwbench.devices.phone.uname import Uname, uname
 from hwbench.errors import DataError
 from hwbench.records import DeviceRecord, PhoneRecord
 
 T = TypeVar("T")
-_UUID = re.compile(r"[0-9a-f]{8}(?:-[0-9a-f]{4}){3}-[0-9a-f]{12}")
 
 
 class PhoneOutputs(msgspec.Struct, frozen=True):
@@ -67,9 +66,9 @@ def phone_record(outputs: PhoneOutputs, *, salt: str, serial: str | None = None,
     unreadable |= files.unreadable if files else {}
     cores = _topology(files, processors, unreadable)
     allowed = read("process_status", outputs.process_status, allowed_cores)
-    page = read("page_size", outputs.page_size, _page_bytes)
-    load = read("loadavg", outputs.loadavg, _load)
-    boot = read("boot_id", outputs.boot_id, _boot_id)
+    page = read("page_size", outputs.page_size, page_bytes)
+    load = read("loadavg", outputs.loadavg, load_average)
+    boot = read("boot_id", outputs.boot_id, boot_id)
     fastest = max(cores.clusters, key=lambda c: (c.capacity or 0, c.max_khz or 0), default=None) if cores else None
     if fastest is not None and fastest.governor is None:
         unreadable.setdefault("governor", "no readable scaling_governor for the fastest cluster")
@@ -134,26 +133,3 @@ def _without(reason: str, *serials: str | None) -> str:
     for serial in filter(None, serials):
         reason = reason.replace(serial, "(serial)")
     return reason
-
-
-def _boot_id(printed: Printed) -> str:
-    text = decode(printed).strip()
-    if not _UUID.fullmatch(text):
-        raise DataError(f"not an id of a boot: {shown(text)}.")
-    return text
-
-
-def _page_bytes(printed: Printed) -> int:
-    text = decode(printed)
-    size = whole(text)
-    if size is None or size < 4096 or size & (size - 1):
-        raise DataError(f"not a page size: {shown(text)}.")
-    return size
-
-
-def _load(printed: Printed) -> float:
-    text = decode(printed)
-    load = real((text.split() or [""])[0])
-    if load is None or load < 0:
-        raise DataError(f"not a load average: {shown(text)}.")
-    return load
