@@ -1,6 +1,6 @@
 #!/bin/sh
 # What the tests need beyond Python packages: headless Chromium, which opens the reports; compilers for this machine
-# and for aarch64, which build the native runner; and the emulator that runs the latter's result.
+# and for aarch64, which build the native runner; the emulator that runs the latter's result; and the shell of phones.
 set -eu
 packages=""
 need() { # program package...
@@ -14,6 +14,8 @@ need ninja ninja-build
 need g++ g++
 need aarch64-linux-gnu-g++ g++-aarch64-linux-gnu
 need qemu-aarch64-static qemu-user-static
+need mksh mksh
+need shellcheck shellcheck
 [ -e /usr/include/nlohmann/json.hpp ] || packages="$packages nlohmann-json3-dev"
 if [ -z "$packages" ]; then exit 0; fi
 if [ "$(id -u)" = 0 ]; then run=""; elif command -v sudo >/dev/null 2>&1; then run="sudo"; else
