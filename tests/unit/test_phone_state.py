@@ -16,7 +16,7 @@ from hypothesis import strategies as st
 from hwbench.devices.phone.reading import phone_outputs, phone_reading
 from hwbench.devices.phone.record import PhoneOutputs, phone_record
 from hwbench.devices.phone.sections import Sections, is_last, new_token, split
-from hwbench.devices.phone.state import Warmth, phone_state
+from hwbench.devices.phone.state import Warmth, limits_differ, phone_state
 from hwbench.devices.phone.sysfs import sysfs_files
 from hwbench.devices.runner_files import harness_script
 from hwbench.errors import DataError, DeviceError
@@ -329,6 +329,22 @@ def test_throttling_at_status_0_is_seen() -> None:
 def test_a_box_without_a_battery_does_not_charge() -> None:
     state = phone_state(sections(battery=BATTERY.replace("present: true", "present: false")), "/data")
     assert (state.charging, state.battery_percent) == (False, None)
+
+
+@pytest.mark.parametrize(("powered", "charging"), [("false", False), ("true", None)])
+def test_a_status_of_unknown_leaves_the_cable(powered: str, charging: bool | None) -> None:
+    text = BATTERY.replace("status: 2", "status: 1").replace("USB powered: true", f"USB powered: {powered}")
+    assert phone_state(sections(battery=text), "/data").charging is charging
+
+
+def test_limits_of_clocks_tell_whether_fixed_performance_did_anything() -> None:
+    path = f"{CPU}/cpu0/cpufreq/scaling_max_freq"
+    free, fixed, unknown = (
+        phone_state(sections(clocks=f"==> {path} <==\n{khz}\n"), "/data") for khz in (2_800_000, 1_400_000, "")
+    )
+    assert limits_differ(free, fixed) is True
+    assert limits_differ(free, free) is False
+    assert limits_differ(free, unknown) is None
 
 
 def test_free_space_is_that_of_the_folder() -> None:
