@@ -63,7 +63,7 @@ def warm(state: PhoneState, most_c: float = WARMEST_C) -> tuple[tuple[WarmCheck,
     """What keeps the gate closed: the name of the check and a clause for people, e.g. `skin is at 38.2 C, ...`."""
     found: list[tuple[WarmCheck, str]] = []
     if state.warmest is not None and state.warmest.celsius > most_c:
-        found.append(("temperature", f"{state.warmest.source} is at {state.warmest.celsius:.1f} C, above {most_c:g} C"))
+        found.append(("temperature", f"{state.warmest.source} is at {state.warmest.celsius:.4g} C, above {most_c:g} C"))
     if state.thermal_status:
         name = STATUS_NAMES[state.thermal_status]
         found.append(("thermal_status", f"the phone's thermal status is {state.thermal_status} ({name})"))

@@ -65,15 +65,14 @@ def refusals(record: DeviceRecord, state: PhoneState, policy: Policy) -> tuple[R
     found: list[Refusal] = []
     percent, free = state.battery_percent, state.free_bytes
     if percent is not None and percent < policy.least_battery_percent:
-        found.append(Refusal("battery", f"the battery is at {percent:.0f} %, below {policy.least_battery_percent:g} %"))
+        found.append(Refusal("battery", f"the battery is at {percent:.3g} %, below {policy.least_battery_percent:g} %"))
     found += [Refusal(check, text) for check, text in warm(state, policy.most_c)]
     if state.charging is None:
         why = state.unreadable.get("battery") or state.unreadable.get("charging", "it is not shown")
         found.append(Refusal("charging", f"whether it is charging is not known: {why}"))
     if free is not None and free < policy.least_free_bytes:
-        found.append(
-            Refusal("space", f"{free / 1e6:.0f} MB are free, {policy.least_free_bytes / 1e6:.0f} MB are needed")
-        )
+        needed = policy.least_free_bytes // 1_000_000
+        found.append(Refusal("space", f"{free // 1_000_000} MB are free, {needed} MB are needed"))
     if (what := _not_as_shipped(record)) is not None:
         found.append(Refusal("emulator", what))
     return tuple(found)

@@ -108,6 +108,16 @@ def phone_state(sections: Sections, folder: str) -> PhoneState:
     )
 
 
+def limits_differ(before: PhoneState, after: PhoneState) -> bool | None:
+    """Whether the system's limit of any clock changed in between; None where no clock can be read at both times.
+
+    Fixed performance changes them, except on phones that accept it and do nothing.
+    """
+    limits = [{clock.cores: clock.limit_khz for clock in state.clocks if clock.limit_khz} for state in (before, after)]
+    both = limits[0].keys() & limits[1].keys()
+    return any(limits[0][cores] != limits[1][cores] for cores in both) if both else None
+
+
 def _status(thermal: ThermalState | None) -> int | None:
     return None if thermal is None or thermal.status_overridden else thermal.status
 
@@ -126,6 +136,8 @@ def _charging(charge: Battery | None, supply: SysfsFiles | None) -> bool | None:
             return False
         if charge.status in _CHARGING:
             return _CHARGING[charge.status]
+        if charge.powered is False:
+            return False
     return _CHARGING.get(_supplied(supply, "status").lower())
 
 
