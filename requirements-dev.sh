@@ -16,18 +16,19 @@ need ninja ninja-build
 need g++ g++
 need aarch64-linux-gnu-g++ g++-aarch64-linux-gnu
 need qemu-aarch64-static qemu-user-static
-need update-binfmts binfmt-support
+need /usr/sbin/update-binfmts binfmt-support
 need adb adb
 need ssh openssh-client
-[ -x /usr/sbin/sshd ] || packages="$packages openssh-server"
+need /usr/sbin/sshd openssh-server
 need mksh mksh
 need busybox busybox
 need shellcheck shellcheck
+need make make
 [ -e /usr/include/nlohmann/json.hpp ] || packages="$packages nlohmann-json3-dev"
 binfmt=/proc/sys/fs/binfmt_misc
 if [ -z "$packages" ] && [ -e $binfmt/qemu-aarch64 ]; then exit 0; fi
 if [ "$(id -u)" = 0 ]; then run=""; elif command -v sudo >/dev/null 2>&1; then run="sudo"; else
-    echo "no root and no sudo: tests that need a virtual phone$packages will be skipped" >&2
+    echo "no root and no sudo: tests that need a virtual phone${packages:+ or}$packages will be skipped" >&2
     exit 0
 fi
 if [ -n "$packages" ]; then

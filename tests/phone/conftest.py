@@ -15,22 +15,40 @@ from tests.phone.phone import VirtualPhone
 Phones = Callable[..., VirtualPhone]
 
 
+@pytest.fixture(scope="session")
+def _servers(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Callable[[str], AdbServer]]:
+    """The server of each adb program, started at first use: that takes some of them seconds."""
+    binfmt.enable()
+    started: dict[str, AdbServer] = {}
+
+    def server(program: str) -> AdbServer:
+        if program not in started:
+            started[program] = AdbServer(program, tmp_path_factory.mktemp("adb"))
+        return started[program]
+
+    try:
+        yield server
+    finally:
+        for each in started.values():
+            each.stop()
+
+
 @pytest.fixture(params=[DEBIAN])
 def adb_server(
-    request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory, monkeypatch: pytest.MonkeyPatch
+    request: pytest.FixtureRequest, _servers: Callable[[str], AdbServer], monkeypatch: pytest.MonkeyPatch
 ) -> Iterator[AdbServer]:
-    """A server of its own; what the test starts, adbutils in this process included, finds it by the environment.
+    """A server of the tests' own with no phone connected; adbutils in this process finds it by the environment.
 
     It is Debian's adb; `@pytest.mark.parametrize("adb_server", BOTH_ADBS, indirect=True)` runs a test with both.
     """
-    binfmt.enable()
-    server = AdbServer(request.param, tmp_path_factory.mktemp("adb"))
+    server = _servers(request.param)
+    server.run("start-server").check_returncode()
     for name in ("ADBUTILS_ADB_PATH", "ANDROID_ADB_SERVER_PORT"):
         monkeypatch.setenv(name, server.environment[name])
     try:
         yield server
     finally:
-        server.stop()
+        server.run("disconnect")
 
 
 @pytest.fixture

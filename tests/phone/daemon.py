@@ -20,10 +20,10 @@ import msgspec
 
 from tests.phone.connection import Connection, Stream
 from tests.phone.faults import NO_FAULTS, Do, Faults, Heat, Request, SetFaults
+from tests.phone.files import new_boot
 from tests.phone.heat import set_heat
 from tests.phone.model import PhoneModel
 from tests.phone.namespaces import Machine
-from tests.phone.rootfs import new_boot
 from tests.phone.shell import run_shell, shell_words
 from tests.phone.wire import banner
 
@@ -92,8 +92,7 @@ class Device:
         if self._server is not None:
             self._server.close()
             self._server = None
-        for connection in list(self._connections):
-            connection.drop()
+        self._drop()
 
     async def reboot(self) -> None:
         """Ends everything in the phone and boots it again, with its files."""
@@ -164,6 +163,10 @@ class Device:
         await asyncio.sleep(delay_s)
         await self._do(Do(self.faults.effect, self.faults.victim))
 
+    def _drop(self) -> None:
+        for connection in list(self._connections):
+            connection.drop()
+
     def _die(self) -> None:
         os._exit(9)
 
@@ -184,6 +187,8 @@ class Device:
         for timer in self._timers:
             timer.cancel()
         self._timers.clear()
+        if (faults.offline, faults.auth) != (self.faults.offline, self.faults.auth):
+            self._drop()
         self.faults = faults
         self._services = self._received = self._sent = 0
         self._happened = False

@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-import os
 from pathlib import Path
 
 from tests.phone.faults import Heat
+from tests.phone.files import write_file
 from tests.phone.model import PhoneModel
 
 COOL = Heat(0, 41.0)
@@ -22,14 +22,14 @@ def set_heat(root: Path, model: PhoneModel, heat: Heat) -> None:
     """Writes what the phone shows from now on."""
     for number, (name, _, above) in enumerate(_ZONES):
         zone = root / f"sys/class/thermal/thermal_zone{number}"
-        _replace(zone / "type", f"{name}\n", 0o444)
-        _replace(zone / "temp", f"{round((heat.celsius + above) * 1000)}\n", 0o444 if model.readable_thermal else 0)
+        write_file(zone / "type", f"{name}\n", 0o444)
+        write_file(zone / "temp", f"{round((heat.celsius + above) * 1000)}\n", 0o444 if model.readable_thermal else 0)
     for kind in model.clusters:
         for core in set(kind.numbers) & set(model.online):
             clocks = root / f"sys/devices/system/cpu/cpu{core}/cpufreq"
             now_khz = max(kind.min_khz, round(kind.max_khz * heat.frequency_share))
-            _replace(clocks / "scaling_cur_freq", f"{now_khz}\n", 0o444 if model.readable_cpufreq else 0)
-    _replace(root / "system/etc/thermalservice", _thermal_service(model, heat), 0o444)
+            write_file(clocks / "scaling_cur_freq", f"{now_khz}\n", 0o444 if model.readable_cpufreq else 0)
+    write_file(root / "system/etc/thermalservice", _thermal_service(model, heat), 0o444)
 
 
 def _thermal_service(model: PhoneModel, heat: Heat) -> str:
@@ -61,13 +61,3 @@ def _temperature(celsius: float, kind: int, name: str, status: int) -> str:
     return (
         f"\tTemperature{{mValue={celsius:.3f}, mType={kind}, mName={name}, mStatus={status if kind in (0, 3) else 0}}}"
     )
-
-
-def _replace(path: Path, text: str, mode: int) -> None:
-    """Nobody reads half of it."""
-    path.parent.mkdir(parents=True, exist_ok=True)
-    fresh = path.with_name(f".{path.name}.new")
-    fresh.unlink(missing_ok=True)
-    fresh.write_text(text)
-    fresh.chmod(mode)
-    os.replace(fresh, path)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shutil
 import socket
 import subprocess
 import sys
@@ -49,9 +50,16 @@ class VirtualPhone:
         """Whether it is on."""
         return self._daemon is not None and self._daemon.poll() is None
 
+    @property
+    def daemon_process(self) -> int:
+        """The process of its daemon, while it is on."""
+        assert self._daemon is not None
+        return self._daemon.pid
+
     def start(self, faults: Faults = NO_FAULTS) -> None:
         """Turns it on, its cable plugged in. A port that it once had stays its own."""
         assert not self.alive
+        self.die()
         setup = Setup(
             root=str(self._root), storage=self._storage.process, services_file=str(self._services),
             control_socket=str(self._control), model=self.model, port=self._port, faults=faults,
@@ -75,9 +83,10 @@ class VirtualPhone:
             self._daemon = None
 
     def stop(self) -> None:
-        """Ends it and everything in it."""
+        """Ends it and everything in it, and removes its files."""
         self.die()
         self._storage.stop()
+        shutil.rmtree(self._root)
 
     def set_faults(self, faults: Faults = NO_FAULTS) -> None:
         """Its faults from now on; no argument: all is well again."""

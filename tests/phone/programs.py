@@ -1,7 +1,7 @@
 """The two programs of the phone's system: Android's shell and its command-line tools, both static, for aarch64.
 
 The shell is mksh, from Debian's arm64 package, which holds a static build. The tools are toybox, compiled from Debian's
-source package with Android's own configuration, less what needs SELinux, OpenSSL or zlib.
+source package with Android's own configuration, less what needs Android's C library, SELinux, OpenSSL or zlib.
 """
 
 from __future__ import annotations
@@ -21,7 +21,7 @@ from tests.conftest import TEST_CACHE
 from tests.integration.bundles import QEMU, absent
 
 _CROSS = "aarch64-linux-gnu-"
-_LEFT_OUT = ("TOYBOX_SELINUX", "TOYBOX_LIBCRYPTO", "TOYBOX_LIBZ")
+_LEFT_OUT = ("LOG", "SENDEVENT", "TOYBOX_LIBCRYPTO", "TOYBOX_LIBZ", "TOYBOX_SELINUX")
 _NEEDED = (QEMU, f"{_CROSS}gcc", "apt-get", "dpkg-deb", "make")
 
 
@@ -73,7 +73,8 @@ def _compiled(source: Path) -> Path:
     left_out = {f"CONFIG_{name}=y" for name in _LEFT_OUT}
     config.write_text("".join(f"{line}\n" for line in lines if line not in left_out))
     flags = {"CROSS_COMPILE": _CROSS, "CC": "gcc", "CFLAGS": "-Os -w", "LDFLAGS": "-static"}
-    _run(["make", "allnoconfig", f"KCONFIG_ALLCONFIG={config}"], source, {})
+    # Asked whether this is Android, the configuration answers yes: `ps` then has Android's columns.
+    _run(["make", "allnoconfig", f"KCONFIG_ALLCONFIG={config}"], source, {"CFLAGS": "-D__ANDROID__"})
     _run(["make", "toybox"], source, flags)
     return source / "toybox"
 

@@ -7,6 +7,7 @@ import shutil
 import stat
 from pathlib import Path
 
+from tests.phone.files import shell_folder, write_file
 from tests.phone.heat import COOL, set_heat
 from tests.phone.model import Cores, PhoneModel
 from tests.phone.namespaces import OVERLAID
@@ -15,7 +16,7 @@ from tests.phone.sync import SHELL_UID
 
 _SYSTEM_BIN = Path(__file__).parent / "system_bin"
 _ROOT_ONLY = 0o400
-_FOLDERS = ("acct", "dev/phone", "proc", "sdcard", "sys", "vendor/bin", "data/local", "data/system", "system/etc/proc")
+_FOLDERS = ("acct", "dev/phone", "proc", "sys", "vendor/bin", "data/local", "data/system", "system/etc/proc")
 _DEVICES = {"null": (1, 3), "zero": (1, 5), "random": (1, 8), "urandom": (1, 9)}
 _ACCOUNTS = ("root:x:0:0::/:/system/bin/sh", f"shell:x:{SHELL_UID}:{SHELL_UID}::/:/system/bin/sh")
 _FEATURES = "fp asimd evtstrm aes pmull sha1 sha2 crc32 atomics fphp asimdhp cpuid asimdrdm lrcpc dcpop asimddp"
@@ -25,8 +26,8 @@ def make_root(root: Path, model: PhoneModel) -> None:
     """Fills an empty folder. Needs root: files belong to the phone's users."""
     for folder in _FOLDERS:
         (root / folder).mkdir(parents=True)
-    for folder in ("data/local/tmp", "data/system/settings", "dev/phone/state"):
-        _of_shell(root / folder)
+    for folder in ("sdcard", "data/local/tmp", "data/app", "data/system/settings", "dev/phone/state"):
+        shell_folder(root / folder)
     for name, (major, minor) in _DEVICES.items():
         device = root / "dev" / name
         os.mknod(device, 0o666 | stat.S_IFCHR, os.makedev(major, minor))
@@ -36,13 +37,6 @@ def make_root(root: Path, model: PhoneModel) -> None:
     _processors(root, model)
     _battery(root, model)
     set_heat(root, model, COOL)
-
-
-def new_boot(root: Path, boot_id: str) -> None:
-    """Forgets what a phone does not keep over a boot."""
-    shutil.rmtree(root / "dev/phone/state")
-    _of_shell(root / "dev/phone/state")
-    _write(root / "system/etc/proc/sys/kernel/random/boot_id", f"{boot_id}\n")
 
 
 def _system(root: Path, model: PhoneModel) -> None:
@@ -63,19 +57,21 @@ def _system(root: Path, model: PhoneModel) -> None:
         (target / script.name).chmod(0o755)
     (root / "etc").symlink_to("system/etc")
     (root / "bin").symlink_to("system/bin")
-    _write(root / "system/etc/passwd", "".join(f"{line}\n" for line in _ACCOUNTS))
-    _write(root / "system/etc/group", f"root:x:0:\nshell:x:{SHELL_UID}:\n")
-    _write(root / "system/etc/denied", "".join(f"{command}\n" for command in model.denied))
-    _write(root / "system/etc/clock_skew_s", f"{model.clock_skew_s}\n")
-    _write(root / "system/etc/no_thermal_service", "" if model.thermal_service else "1\n")
+    write_file(root / "system/etc/passwd", "".join(f"{line}\n" for line in _ACCOUNTS))
+    write_file(root / "system/etc/group", f"root:x:0:\nshell:x:{SHELL_UID}:\n")
+    write_file(root / "system/etc/denied", "".join(f"{command}\n" for command in model.denied))
+    write_file(root / "system/etc/clock_skew_s", f"{model.clock_skew_s}\n")
+    write_file(root / "system/etc/no_thermal_service", "" if model.thermal_service else "1\n")
 
 
 def _properties(root: Path, model: PhoneModel) -> None:
     """A file a property, and all of them as `getprop` prints them."""
     properties = model.properties()
     for name, value in properties.items():
-        _write(root / "dev/__properties__" / name, f"{value}\n")
-    _write(root / "dev/__properties__/.all", "".join(f"[{name}]: [{value}]\n" for name, value in properties.items()))
+        write_file(root / "dev/__properties__" / name, f"{value}\n")
+    write_file(
+        root / "dev/__properties__/.all", "".join(f"[{name}]: [{value}]\n" for name, value in properties.items())
+    )
 
 
 def _processors(root: Path, model: PhoneModel) -> None:
@@ -83,9 +79,9 @@ def _processors(root: Path, model: PhoneModel) -> None:
     folder = root / "sys/devices/system/cpu"
     everything = f"0-{len(model.cores) - 1}\n"
     for name, text in {"possible": everything, "present": everything, "kernel_max": "31\n"}.items():
-        _write(folder / name, text)
-    _write(folder / "online", f"{_ranges(model.online)}\n")
-    _write(folder / "offline", f"{_ranges(tuple(set(model.cores) - set(model.online)))}\n")
+        write_file(folder / name, text)
+    write_file(folder / "online", f"{_ranges(model.online)}\n")
+    write_file(folder / "offline", f"{_ranges(tuple(set(model.cores) - set(model.online)))}\n")
     for kind in model.clusters:
         for core in kind.numbers:
             _core(folder / f"cpu{core}", kind, core, model)
@@ -97,19 +93,19 @@ def _processors(root: Path, model: PhoneModel) -> None:
         if core in kind.numbers
     ]
     assert "cpuinfo" in OVERLAID
-    _write(root / "system/etc/proc/cpuinfo", "".join(blocks))
+    write_file(root / "system/etc/proc/cpuinfo", "".join(blocks))
 
 
 def _core(folder: Path, kind: Cores, core: int, model: PhoneModel) -> None:
-    _write(folder / "online", f"{int(core in model.online)}\n")
-    _write(folder / "cpu_capacity", f"{kind.capacity}\n")
-    _write(folder / "regs/identification/midr_el1", f"{0x00000000411F0000 | kind.part << 4:#018x}\n")
+    write_file(folder / "online", f"{int(core in model.online)}\n")
+    write_file(folder / "cpu_capacity", f"{kind.capacity}\n")
+    write_file(folder / "regs/identification/midr_el1", f"{0x00000000411F0000 | kind.part << 4:#018x}\n")
     if core not in model.online:
         return
     siblings = " ".join(map(str, kind.numbers))
     topology = {"physical_package_id": "0", "core_id": str(core), "cluster_cpus_list": _ranges(kind.numbers)}
     for name, text in topology.items():
-        _write(folder / "topology" / name, f"{text}\n")
+        write_file(folder / "topology" / name, f"{text}\n")
     here = " ".join(str(number) for number in kind.numbers if number in model.online)
     clocks = {
         "affected_cpus": here, "related_cpus": siblings, "scaling_governor": model.governor,
@@ -118,8 +114,8 @@ def _core(folder: Path, kind: Cores, core: int, model: PhoneModel) -> None:
         "scaling_available_frequencies": f"{kind.min_khz} {(kind.min_khz + kind.max_khz) // 2} {kind.max_khz} ",
     }  # fmt: skip
     for name, value in clocks.items():
-        _write(folder / "cpufreq" / name, f"{value}\n", 0o444 if model.readable_cpufreq else _ROOT_ONLY)
-    _write(folder / "cpufreq/cpuinfo_cur_freq", f"{kind.max_khz}\n", _ROOT_ONLY)
+        write_file(folder / "cpufreq" / name, f"{value}\n", 0o444 if model.readable_cpufreq else _ROOT_ONLY)
+    write_file(folder / "cpufreq/cpuinfo_cur_freq", f"{kind.max_khz}\n", _ROOT_ONLY)
 
 
 def _battery(root: Path, model: PhoneModel) -> None:
@@ -134,13 +130,13 @@ def _battery(root: Path, model: PhoneModel) -> None:
         "  present: true", f"  level: {model.battery_percent}", "  scale: 100", "  voltage: 4211",
         "  temperature: 291", "  technology: Li-ion",
     ]  # fmt: skip
-    _write(root / "system/etc/battery", "".join(f"{line}\n" for line in lines))
+    write_file(root / "system/etc/battery", "".join(f"{line}\n" for line in lines))
     supply = {
         "capacity": model.battery_percent, "status": "Charging" if model.charging else "Discharging", "temp": 291,
         "type": "Battery",
     }  # fmt: skip
     for name, value in supply.items():
-        _write(root / "sys/class/power_supply/battery" / name, f"{value}\n")
+        write_file(root / "sys/class/power_supply/battery" / name, f"{value}\n")
 
 
 def _ranges(numbers: tuple[int, ...]) -> str:
@@ -152,16 +148,3 @@ def _ranges(numbers: tuple[int, ...]) -> str:
         else:
             parts.append([number, number])
     return ",".join(str(first) if first == last else f"{first}-{last}" for first, last in parts)
-
-
-def _of_shell(folder: Path) -> None:
-    folder.mkdir(parents=True, exist_ok=True)
-    folder.chmod(0o771)
-    os.chown(folder, SHELL_UID, SHELL_UID)
-
-
-def _write(path: Path, text: str, mode: int = 0o444) -> None:
-    path.parent.mkdir(parents=True, exist_ok=True)
-    path.unlink(missing_ok=True)
-    path.write_text(text)
-    path.chmod(mode)

@@ -6,9 +6,13 @@ from collections.abc import Callable
 
 from hwbench.devices.base import LaunchReport, Pulse
 from hwbench.devices.bundle import TARGETS, BundleTarget
+from hwbench.devices.linux import available_memory_bytes, linux_record
+from hwbench.devices.linux_files import files_there
+from hwbench.devices.phone.cores import choose_cores, listed
+from hwbench.devices.phone.sysfs import SysfsFiles
 from hwbench.devices.platform import Watched
 from hwbench.devices.transport import Transport
-from hwbench.errors import DeviceError, UsageError
+from hwbench.errors import DeviceError
 from hwbench.records import DeviceRecord
 
 _BUNDLES = {"aarch64": "linux-arm64", "x86_64": "linux-x86_64"}
@@ -22,9 +26,10 @@ class Board:
 
     def __init__(self, transport: Transport) -> None:
         self._transport = transport
+        self._files: SysfsFiles | None = None
 
     def record(self) -> DeviceRecord:
-        raise UsageError(f"{self._transport.name} cannot be described yet.")
+        return linux_record(self._read(), "ssh")
 
     def bundle_target(self) -> BundleTarget:
         architecture = self.record().architecture
@@ -35,13 +40,20 @@ class Board:
         return TARGETS[_BUNDLES[architecture]]
 
     def available_memory_bytes(self) -> int:
-        return self.record().memory_bytes // 2
+        return available_memory_bytes(self._read())
 
     def choose_cores(self, threads: int, wanted: tuple[int, ...]) -> tuple[int, ...]:
-        return wanted or self.record().allowed_cores[-threads:]
+        """Of the largest cluster, or the last of cores that are alike: core 0 often serves interrupts."""
+        record = self.record()
+        if wanted or record.clusters:
+            return choose_cores(record, threads, wanted).cores
+        return record.allowed_cores[-threads:]
 
     def describe_cores(self, threads: int, wanted: tuple[int, ...]) -> str:
-        return ",".join(map(str, self.choose_cores(threads, wanted)))
+        record = self.record()
+        if wanted or record.clusters:
+            return choose_cores(record, threads, wanted).described
+        return f"{threads} of {listed(record.allowed_cores)}"
 
     def watched(self, cores: tuple[int, ...]) -> Watched:
         clock = f"/sys/devices/system/cpu/cpu{max(cores)}/cpufreq/scaling_cur_freq" if cores else None
@@ -58,3 +70,9 @@ class Board:
 
     def restore(self) -> None:
         """Nothing was changed."""
+
+    def _read(self) -> SysfsFiles:
+        """The files of the board as they were at first contact."""
+        if self._files is None:
+            self._files = files_there(self._transport)
+        return self._files

@@ -34,7 +34,7 @@ def choose_cores(record: DeviceRecord, threads: int, wanted: Sequence[int] = ())
     if threads < 1:
         raise ValueError("a launch needs at least one thread")
     usable = _usable(record)
-    clusters = record.phone.clusters if record.phone else ()
+    clusters = record.phone.clusters if record.phone else record.clusters
     if wanted:
         return _wanted(tuple(sorted(set(wanted))), usable, clusters)
     if not clusters:
