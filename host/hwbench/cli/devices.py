@@ -24,6 +24,7 @@ def devices(
         return
     from hwbench.devices import LocalDevice
     from hwbench.devices.adb_server import AdbServer
+    from hwbench.devices.finding import record_of
     from hwbench.reports.phones import phone_lines
     from hwbench.workflows.attached import AttachedPhone, attached_phones
     from hwbench.workflows.doctor import engines_of
@@ -33,7 +34,7 @@ def devices(
     phones: tuple[AttachedPhone, ...] = ()
     problem = None
     try:
-        phones = attached_phones(AdbServer())
+        phones = attached_phones(AdbServer(), record_of)
     except AdbUnavailable as error:
         problem = str(error)
     if json:

@@ -7,15 +7,18 @@ from pathlib import Path
 
 from hwbench.devices.adb import PREFIX as ADB
 from hwbench.devices.adb import AdbTransport
-from hwbench.devices.attached import attached_phones
+from hwbench.devices.adb_server import AdbServer
 from hwbench.devices.base import Device
 from hwbench.devices.board import Board
+from hwbench.devices.listed import listed_phones
 from hwbench.devices.local import LocalDevice
 from hwbench.devices.local_runner import choose
+from hwbench.devices.phone.adb_listing import AdbDevice
 from hwbench.devices.phone.phone import Phone
 from hwbench.devices.remote import RemoteDevice
 from hwbench.devices.ssh import SshTransport
 from hwbench.errors import NoDevice, UsageError
+from hwbench.records import DeviceRecord
 
 LOCAL, ALL, SSH = "local", "all", "ssh://"
 AS_SHIPPED = "as_shipped"
@@ -50,9 +53,14 @@ def find(
     )
 
 
+def record_of(phone: AdbDevice) -> DeviceRecord:
+    """The record of an attached phone that is ready. Raises DeviceError."""
+    return Phone(AdbTransport(phone.serial)).record()
+
+
 def default_name() -> str:
     """What is measured when nothing is said: the one attached phone, else this computer."""
-    phones = attached_phones()
+    phones = listed_phones(AdbServer())
     return f"{ADB}{phones[0].serial}" if len(phones) == 1 else LOCAL
 
 
@@ -64,7 +72,7 @@ def names_of(wanted: Sequence[str]) -> tuple[str, ...]:
     names: list[str] = []
     for name in wanted or (default_name(),):
         if name == ALL:
-            phones = attached_phones()
+            phones = listed_phones(AdbServer())
             if not phones:
                 raise NoDevice("no phone is attached.", hint="`hwbench doctor` says what to check.")
             names += [f"{ADB}{phone.serial}" for phone in phones]

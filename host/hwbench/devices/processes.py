@@ -15,6 +15,7 @@ from collections.abc import Callable, Iterable, Iterator, Sequence
 from types import TracebackType
 from typing import IO
 
+from hwbench.devices.exit_codes import shell_code
 from hwbench.devices.transport import OUTPUT_LIMIT_BYTES
 from hwbench.errors import DeviceError, DeviceTimeout
 
@@ -39,11 +40,6 @@ class Collected:
     @property
     def data(self) -> bytes:
         return b"".join(self._pieces)
-
-
-def shell_code(returncode: int) -> int:
-    """How a shell gives the code of a process: 128 and the signal for one that was killed."""
-    return 128 - returncode if returncode < 0 else returncode
 
 
 def converse(

@@ -33,7 +33,7 @@ class Stream(Protocol):
     """A command that is running on the device, its standard output line by line, its standard input held open."""
 
     def read_line(self, timeout_s: float) -> bytes | None:
-        """The next whole line without its end; None when the command has ended.
+        """The next line without its end, the last one even if it has none; None when the command has ended.
 
         Raises DeviceTimeout if none comes in time (the stream can be read on), DeviceLost when the connection broke.
         """

@@ -8,6 +8,7 @@ from collections.abc import Callable, Iterator
 import msgspec
 
 from hwbench.devices.adb_server import AdbServer, address
+from hwbench.devices.listed import listed_phones
 from hwbench.devices.phone.adb_listing import AdbDevice
 from hwbench.devices.phone.advice import state_advice
 from hwbench.devices.phone.text import printable
@@ -74,7 +75,7 @@ def attached_phones(server: AdbServer, record_of: RecordOf | None = None) -> tup
 
     Raises AdbUnavailable.
     """
-    return tuple(attached_phone(device, record_of) for device in server.devices())
+    return tuple(attached_phone(device, record_of) for device in listed_phones(server))
 
 
 def attached_phone(device: AdbDevice, record_of: RecordOf | None = None) -> AttachedPhone:
