@@ -1,7 +1,8 @@
 """Blocks and networks as .pte files, fp32 or int8, batch 1. torch is loaded when the first one is written.
 
 `xnnpack`: input and output are channels_last, so their memory is NHWC as in LiteRT's files, and nothing is transposed
-but a classifier's 1 x 1 output, whose order in memory is the same either way: about a microsecond.
+but a classifier's 1 x 1 output, whose order in memory is the same either way: about a microsecond. A block with an
+image of one pixel at either end is NCHW, and XNNPACK transposes its input.
 int8 is full-integer like LiteRT's: input and output are int8 tensors, so a block pays for no conversion; the file
 answers the methods `input0_scale`, `input0_zp`, `output0_scale` and `output0_zp` with their quantization.
 `portable`: the engine's own kernels, NCHW memory, since those kernels are wrong or refuse to run for channels_last;
@@ -76,8 +77,11 @@ def write_model(
     from hwbench.models.torch_nets import build, for_export, image_tensor
 
     module = for_export(build(network, weights))
-    zeros = np.zeros((1, *network[0].block.in_shape), np.float32)
-    image = image_tensor(zeros) if delegate == "xnnpack" else image_tensor(zeros).contiguous()
+    height, width, channels = network[0].block.in_shape
+    # Made anew: `contiguous` leaves an image of one pixel as it is.
+    image = torch.zeros(1, channels, height, width)
+    if delegate == "xnnpack" and not _one_pixel(network):
+        image = image.contiguous(memory_format=torch.channels_last)
     program = torch.export.export(module, (image,))
     if precision == "fp32":
         return _lower(program, delegate, {})
@@ -87,6 +91,11 @@ def write_model(
     model, source, target = quantized(program.module(check_guards=False), image_tensor(calibration_inputs))
     program = torch.export.export(model, (image.to(torch.int8),))
     return _lower(program, delegate, _quantization("input0", source) | _quantization("output0", target))
+
+
+def _one_pixel(network: Sequence[NamedBlock]) -> bool:
+    """Whether an image at either end has one pixel: its order in memory cannot be told, and XNNPACK's is then wrong."""
+    return (1, 1) in (network[0].block.in_shape[:2], network[-1].block.out_shape[:2])
 
 
 def _quantization(name: str, affine: Affine) -> dict[str, float]:
