@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import re
+from typing import Any
 
 import msgspec
 import pytest
@@ -43,7 +44,9 @@ SHOWN = {
         ("dumpsys battery unplug; dumpsys battery", 0, r"UPDATES STOPPED[^$]*USB powered: false"),
         ("dumpsys battery set level 5; dumpsys battery | grep ' level'; dumpsys battery reset", 0, r"^  level: 5\n$"),
         ("dumpsys battery", 0, r"^Current Battery Service state:\n  AC powered: false\n  USB powered: true\n"),
-        ("input keyevent 223", 0, r"^$"),
+        ("input keyevent 223; cat /dev/phone/state/input", 0, r"^keyevent 223\n$"),
+        ("am force-stop a.b && am instrument -w a.b/c", 1, r"Unable to find instrumentation info"),
+        ("getenforce", 0, r"^Enforcing\n$"),
         ("test -e /lib -o -e /usr || which python3", 1, r"^$"),
         ("ps -p $$", 0, r"^USER +PID +PPID +VSZ +RSS +WCHAN +ADDR S NAME *\nshell "),
         ("kill -9 1; ps -A | wc -l", 0, r"not permitted"),
@@ -83,24 +86,25 @@ def adb(adb_server: AdbServer) -> AdbServer:
     return adb_server
 
 
-def outputs(adb: AdbServer, phone: VirtualPhone) -> PhoneOutputs:
-    def printed(command: str) -> bytes:
-        return adb.shell(phone, command).stdout
+COMMANDS = {
+    "getprop": "getprop",
+    "uname": "uname -a",
+    "cpuinfo": "cat /proc/cpuinfo",
+    "meminfo": "cat /proc/meminfo",
+    "sysfs": f"for f in {CPU}/possible {CPU}/present {CPU}/online {CPU}/cpu*/cpu_capacity {CPU}/cpu*/cpufreq/*; do"
+    ' echo "==> $f <=="; cat $f 2>&1; done',
+    "page_size": "getconf PAGE_SIZE",
+    "loadavg": "cat /proc/loadavg",
+    "process_status": "cat /proc/self/status",
+    "boot_id": "cat /proc/sys/kernel/random/boot_id",
+}
 
-    return PhoneOutputs(
-        getprop=printed("getprop"),
-        uname=printed("uname -a"),
-        cpuinfo=printed("cat /proc/cpuinfo"),
-        meminfo=printed("cat /proc/meminfo"),
-        sysfs=printed(
-            f"for f in {CPU}/possible {CPU}/present {CPU}/online {CPU}/cpu*/cpu_capacity {CPU}/cpu*/cpufreq/*; do"
-            ' echo "==> $f <=="; cat $f 2>&1; done'
-        ),
-        page_size=printed("getconf PAGE_SIZE"),
-        loadavg=printed("cat /proc/loadavg"),
-        process_status=printed("cat /proc/self/status"),
-        boot_id=printed("cat /proc/sys/kernel/random/boot_id"),
-    )
+
+def outputs(adb: AdbServer, phone: VirtualPhone) -> PhoneOutputs:
+    """What the commands print, all asked for in one go."""
+    printed = adb.shell(phone, r"; printf '\035'; ".join(COMMANDS.values())).stdout.split(b"\x1d")
+    by_name: dict[str, Any] = dict(zip(COMMANDS, printed, strict=True))
+    return PhoneOutputs(**by_name)
 
 
 def test_every_variant_is_tried() -> None:
