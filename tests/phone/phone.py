@@ -57,7 +57,10 @@ class VirtualPhone:
         return self._daemon.pid
 
     def start(self, faults: Faults = NO_FAULTS) -> None:
-        """Turns it on, its cable plugged in. A port that it once had stays its own."""
+        """Turns it on, its cable plugged in. A port that it once had stays its own.
+
+        It dies with the thread that turned it on.
+        """
         assert not self.alive
         self.die()
         setup = Setup(

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import re
+import struct
 from typing import Any
 
 import msgspec
@@ -23,6 +24,9 @@ from tests.phone.phone import VirtualPhone
 from tests.phone.test_services import TMP
 
 CPU = "/sys/devices/system/cpu"
+# Entries of the auxiliary vector and their bits, from Linux's uapi/linux/auxvec.h and arm64's uapi/asm/hwcap.h.
+_HWCAP, _HWCAP2 = 16, 26
+_HWCAP_ASIMDDP, _HWCAP_SVE, _HWCAP2_I8MM = 1 << 20, 1 << 22, 1 << 13
 # A command, its exit code, and what its output and errors contain, as a regular expression.
 SHOWN = {
     "plain": [
@@ -122,15 +126,19 @@ def test_a_variant(adb: AdbServer, phones: Phones, variant: str) -> None:
         assert re.search(pattern, text), (command, text)
     charge = battery(adb.shell(phone, "dumpsys battery").stdout)
     assert charge.level_percent == model.battery_percent
-    record = phone_record(outputs(adb, phone), salt="salt")
-    assert record.phone is not None
-    assert record.phone.model == model.model
-    if model.readable_cpufreq:
-        clusters = [cluster.cores for cluster in record.phone.clusters]
-        assert clusters == sorted(kind.numbers for kind in model.clusters)
     if model.thermal_service:
         state = thermal_state(adb.shell(phone, "dumpsys thermalservice").stdout)
         assert (state.status, state.throttled) == (0, model.cooling_level > 0)
+
+
+@pytest.mark.parametrize("variant", ["plain", "all cores", "unreadable cpufreq", "odd names", "emulator"])
+def test_the_record_of_a_variant(adb: AdbServer, phones: Phones, variant: str) -> None:
+    model = VARIANTS[variant]
+    record = phone_record(outputs(adb, phones(model)), salt="salt")
+    assert record.phone is not None
+    assert (record.phone.manufacturer, record.phone.model) == (model.manufacturer, model.model)
+    if model.readable_cpufreq:
+        assert [cluster.cores for cluster in record.phone.clusters] == sorted(kind.numbers for kind in model.clusters)
 
 
 def test_the_disk_is_as_large_as_the_model_says(adb: AdbServer, phone: VirtualPhone) -> None:
@@ -141,6 +149,14 @@ def test_the_disk_is_as_large_as_the_model_says(adb: AdbServer, phone: VirtualPh
 def test_the_clock_of_a_phone_may_be_wrong(adb: AdbServer, phones: Phones) -> None:
     right, wrong = (int(adb.shell(phones(VARIANTS[name]), "date +%s").stdout) for name in ("plain", "clock skew"))
     assert abs(right + VARIANTS["clock skew"].clock_skew_s - wrong) < 60
+
+
+def test_its_processor_is_none_that_qemu_gets_wrong(adb: AdbServer, phone: VirtualPhone) -> None:
+    vector = adb.run("exec-out", "cat /proc/self/auxv", phone=phone).stdout
+    capabilities = dict(struct.iter_unpack("<QQ", vector))
+    assert capabilities[_HWCAP] & _HWCAP_ASIMDDP
+    assert not capabilities[_HWCAP] & _HWCAP_SVE
+    assert not capabilities[_HWCAP2] & _HWCAP2_I8MM
 
 
 @pytest.mark.parametrize("variant", ["plain", "all cores", "unreadable cpufreq"])
