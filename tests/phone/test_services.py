@@ -149,6 +149,8 @@ def test_a_port_of_the_phone_is_forwarded(adb: AdbServer, phone: VirtualPhone) -
             assert end.recv(100) == b"answer"
         thread.join(20)
     assert taken == [b"question"]
+    with socket.create_connection(("127.0.0.1", int(here)), timeout=20) as end:
+        assert end.recv(100) == b""
 
 
 def test_every_service_that_a_host_opens_is_counted(adb: AdbServer, phone: VirtualPhone, tmp_path: Path) -> None:
