@@ -67,8 +67,12 @@ def emulator(folder: Path) -> list[str]:
 
 
 def absent(what: str) -> None:
-    """Skips a test for which the machine lacks something; in continuous integration nothing may be lacking."""
-    message = f"{what} is not installed, and requirements-dev.sh needs root or sudo to install it"
+    """Skips a test for which the machine lacks a program; in continuous integration nothing may be lacking."""
+    unavailable(f"{what} is not installed, and requirements-dev.sh needs root or sudo to install it")
+
+
+def unavailable(message: str) -> None:
+    """Skips a test that cannot run on this machine; in continuous integration it fails."""
     if os.environ.get("CI") == "true":
         pytest.fail(message)
     pytest.skip(message)

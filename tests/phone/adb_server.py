@@ -9,7 +9,7 @@ import time
 from collections.abc import Callable
 from pathlib import Path
 
-import adbutils
+import adbutils  # type: ignore[import-untyped]
 
 from tests.phone.phone import VirtualPhone
 
@@ -32,7 +32,18 @@ class AdbServer:
             "ANDROID_ADB_SERVER_PORT": str(self.port), "ANDROID_USER_HOME": str(folder), "HOME": str(folder),
             "TMPDIR": str(folder),
         }  # fmt: skip
-        self.run("start-server").check_returncode()
+        self._server: subprocess.Popen[bytes] | None = None
+        self.ensure()
+
+    def ensure(self) -> None:
+        """Starts the server if it is not there; it is killed when this process ends, however that happens."""
+        if self._server is None or self._server.poll() is not None:
+            held = ["setpriv", "--pdeathsig", "KILL", self.path, "nodaemon", "server"]
+            self._server = subprocess.Popen(
+                held, env=os.environ | self.environment, stdin=subprocess.DEVNULL, stderr=subprocess.DEVNULL
+            )
+            # Not by asking adb: it would start a server of its own.
+            eventually(lambda: _listening(self.port), "adb's server does not listen")
 
     def run(
         self, *words: str | Path, phone: VirtualPhone | None = None, stdin: bytes = b"", timeout_s: float = 60
@@ -49,13 +60,20 @@ class AdbServer:
         return self.run("shell", command, phone=phone, stdin=stdin)
 
     def connect(self, phone: VirtualPhone, state: str = "device") -> None:
-        """Connects a phone that is on, and waits until adb calls it so."""
-        self.run("disconnect", phone.serial)
-        self.run("connect", phone.serial)
-        self.wait_for(phone, state)
+        """Connects a phone that is on, and waits until adb calls it so.
 
-    def wait_for(self, phone: VirtualPhone, state: str | None) -> None:
-        """Waits until a phone is listed in a state; None: until it is not listed."""
+        adb may still be busy with a connection that was lost; then it is asked again.
+        """
+
+        def connected() -> bool:
+            self.run("disconnect", phone.serial)
+            self.run("connect", phone.serial)
+            return became(lambda: self.states().get(phone.serial) == state, 3)
+
+        eventually(connected, f"{phone.serial} never was {state}", timeout_s=60)
+
+    def wait_for(self, phone: VirtualPhone, state: str) -> None:
+        """Waits until a phone is listed in a state."""
         eventually(lambda: self.states().get(phone.serial) == state, f"{phone.serial} never was {state}")
 
     def states(self) -> dict[str, str]:
@@ -65,15 +83,29 @@ class AdbServer:
 
     def stop(self) -> None:
         """Ends the server."""
-        self.run("kill-server")
+        if self._server is not None:
+            self._server.kill()
+            self._server.wait()
 
 
-def eventually(true: Callable[[], bool], otherwise: str, timeout_s: float = 20) -> None:
-    """Returns as soon as something is true. Raises AssertionError if it does not come to be."""
+def became(true: Callable[[], bool], timeout_s: float) -> bool:
+    """Whether something comes to be true in a time; returns as soon as it is."""
     deadline = time.monotonic() + timeout_s
     while not true():
-        assert time.monotonic() < deadline, otherwise
+        if time.monotonic() > deadline:
+            return False
         time.sleep(0.02)
+    return True
+
+
+def eventually(true: Callable[[], bool], otherwise: str, timeout_s: float = 30) -> None:
+    """Returns as soon as something is true. Raises AssertionError if it does not come to be."""
+    assert became(true, timeout_s), otherwise
+
+
+def _listening(port: int) -> bool:
+    with socket.socket() as probe:
+        return probe.connect_ex(("127.0.0.1", port)) == 0
 
 
 def _free_port() -> int:

@@ -10,7 +10,7 @@ from functools import cache
 from pathlib import Path
 
 from tests.conftest import TEST_CACHE
-from tests.integration.bundles import absent
+from tests.integration.bundles import absent, unavailable
 
 _REGISTRY = Path("/proc/sys/fs/binfmt_misc")
 _ENTRY = _REGISTRY / "qemu-aarch64"
@@ -21,7 +21,7 @@ _TOOLS = ("adb", "nsenter", "setpriv", "unshare", "update-binfmts")
 def enable() -> None:
     """Mounts the registry and enables qemu's entry; skips the test where that needs more than there is."""
     if os.geteuid() != 0:
-        absent("a virtual phone: its root file system needs root, which")
+        unavailable("a virtual phone is made of mounts and namespaces, which needs root")
     for tool in _TOOLS:
         if shutil.which(tool) is None:
             absent(tool)
@@ -34,4 +34,4 @@ def enable() -> None:
             subprocess.run(["update-binfmts", "--enable", "qemu-aarch64"], check=False)
     # F: the kernel opens qemu now, so that it is there in a root file system that lacks it.
     if not _ENTRY.exists() or "F" not in _ENTRY.read_text().partition("flags:")[2].partition("\n")[0]:
-        absent("the kernel's entry for aarch64 programs (binfmt_misc with qemu-user-static)")
+        unavailable("the kernel cannot be made to run aarch64 programs: binfmt_misc has no entry of qemu with flag F")

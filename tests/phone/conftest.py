@@ -42,7 +42,7 @@ def adb_server(
     It is Debian's adb; `@pytest.mark.parametrize("adb_server", BOTH_ADBS, indirect=True)` runs a test with both.
     """
     server = _servers(request.param)
-    server.run("start-server").check_returncode()
+    server.ensure()
     for name in ("ADBUTILS_ADB_PATH", "ANDROID_ADB_SERVER_PORT"):
         monkeypatch.setenv(name, server.environment[name])
     try:

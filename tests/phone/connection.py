@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import os
 from collections.abc import Awaitable, Callable
+from contextlib import suppress
 from typing import Protocol
 
 from tests.phone.faults import Faults
@@ -31,6 +32,7 @@ class Stream:
         self._send = send
         self._number = number
         self._peer = peer
+        self._accepted = False
         self._taken = asyncio.Event()
         self._incoming: asyncio.Queue[bytes] = asyncio.Queue()
         self._rest = b""
@@ -38,6 +40,7 @@ class Stream:
 
     async def accept(self) -> None:
         """Tells the host that the service is there."""
+        self._accepted = True
         await self._send(Message(Command.OKAY, self._number, self._peer))
         self._taken.set()
 
@@ -79,10 +82,10 @@ class Stream:
         return joined[:size]
 
     async def close(self) -> None:
-        """Tells the host that the service has ended."""
+        """Tells the host that the service has ended, or that there is none."""
         if not self.closed:
             self.ended()
-            await self._send(Message(Command.CLSE, self._number, self._peer))
+            await self._send(Message(Command.CLSE, self._number if self._accepted else 0, self._peer))
 
     def taken(self) -> None:
         """The host has taken the last message."""
@@ -172,12 +175,11 @@ class Connection:
 
     async def _serve(self, stream: Stream, service: str, number: int) -> None:
         try:
-            await self._owner.serve(stream, service)
-            await stream.close()
-        except (ConnectionError, EOFError):
-            pass
+            with suppress(ConnectionError, EOFError):
+                await self._owner.serve(stream, service)
         finally:
-            stream.ended()
+            with suppress(ConnectionError):
+                await stream.close()
             self._streams.pop(number, None)
 
     async def _send(self, message: Message) -> None:

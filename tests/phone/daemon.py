@@ -10,16 +10,16 @@ import os
 import shlex
 import socket
 import sys
-import time
 import uuid
-from collections.abc import Coroutine
+from collections.abc import Callable, Coroutine
 from contextlib import suppress
+from functools import partial
 from pathlib import Path
 
 import msgspec
 
 from tests.phone.connection import Connection, Stream
-from tests.phone.faults import NO_FAULTS, Do, Faults, Heat, Request, SetFaults
+from tests.phone.faults import NO_FAULTS, Do, Faults, Moment, Request, SetFaults
 from tests.phone.files import new_boot
 from tests.phone.heat import set_heat
 from tests.phone.model import PhoneModel
@@ -66,7 +66,7 @@ class Device:
         self._machine: Machine | None = None
         self._server: asyncio.Server | None = None
         self._connections: set[Connection] = set()
-        self._timers: list[asyncio.Task[None]] = []
+        self._timers: list[asyncio.TimerHandle] = []
         self._tasks: set[asyncio.Task[None]] = set()
         self._services = self._received = self._sent = 0
         self._happened = False
@@ -133,35 +133,35 @@ class Device:
     def received(self, size: int) -> None:
         """Counts bytes from the host."""
         self._received += size
-        self._check(self._at(self._received, "received_bytes"))
+        self._check(_reached(self._received, self._moment.received_bytes))
 
     def sent(self, size: int) -> None:
         """Counts bytes to the host."""
         self._sent += size
-        self._check(self._at(self._sent, "sent_bytes"))
+        self._check(_reached(self._sent, self._moment.sent_bytes))
 
     def _opened(self, kind: str, argument: str) -> None:
         with open(self._setup.services_file, "ab") as file:
             file.write(msgspec.json.encode(Service(kind, argument.encode(errors="replace").decode())) + b"\n")
         self._services += 1
-        moment = self.faults.moment
-        named = moment is not None and moment.command is not None and moment.command in argument
-        self._check(self._at(self._services, "service") or (named and kind != "sync"))
+        named = self._moment.command is not None and kind != "sync" and self._moment.command in argument
+        self._check(named or _reached(self._services, self._moment.service))
 
-    def _at(self, count: int, limit: str) -> bool:
-        most = getattr(self.faults.moment, limit, None)
-        return most is not None and count >= most
+    @property
+    def _moment(self) -> Moment:
+        return self.faults.moment or Moment()
 
     def _check(self, due: bool) -> None:
-        if due and not self._happened and self.faults.moment is not None:
+        """Has the effect happen once, when it is due."""
+        if due and not self._happened:
             self._happened = True
-            if self.faults.moment.delay_s == 0 and self.faults.effect == "die":
+            if self._moment.delay_s == 0 and self.faults.effect == "die":
                 self._die()
-            self._start(self._happen(self.faults.moment.delay_s))
+            self._later(self._moment.delay_s, lambda: self._start(self._do(Do(self.faults.effect, self.faults.victim))))
 
-    async def _happen(self, delay_s: float) -> None:
-        await asyncio.sleep(delay_s)
-        await self._do(Do(self.faults.effect, self.faults.victim))
+    def _later(self, after_s: float, act: Callable[[], None]) -> None:
+        """Acts after a time, unless there are other faults by then."""
+        self._timers.append(asyncio.get_running_loop().call_later(after_s, act))
 
     def _drop(self) -> None:
         for connection in list(self._connections):
@@ -181,7 +181,8 @@ class Device:
             case "reboot":
                 await self.reboot()
             case "kill":
-                self._running.kill(what.victim)
+                while not self._running.kill(what.victim):
+                    await asyncio.sleep(0.02)
 
     def _set_faults(self, faults: Faults) -> None:
         for timer in self._timers:
@@ -194,16 +195,10 @@ class Device:
         self._happened = False
         if faults.free_bytes is not None:
             self._running.leave_free(faults.free_bytes)
-        if faults.heat:
-            self._timers.append(asyncio.create_task(self._heat_up(faults.heat)))
-        if faults.moment is not None and faults.moment.after_s is not None:
-            self._timers.append(asyncio.create_task(self._happen(faults.moment.after_s)))
-
-    async def _heat_up(self, script: tuple[Heat, ...]) -> None:
-        started = time.monotonic()
-        for heat in script:
-            await asyncio.sleep(started + heat.after_s - time.monotonic())
-            set_heat(self._root, self._setup.model, heat)
+        for heat in faults.heat:
+            self._later(heat.after_s, partial(set_heat, self._root, self._setup.model, heat))
+        if self._moment.after_s is not None:
+            self._later(self._moment.after_s, lambda: self._check(True))
 
     async def _control(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         request: Request = msgspec.json.decode(await reader.readline(), type=Request)
@@ -259,6 +254,10 @@ class Device:
         task = asyncio.create_task(work)
         self._tasks.add(task)
         task.add_done_callback(self._tasks.discard)
+
+
+def _reached(count: int, limit: int | None) -> bool:
+    return limit is not None and count >= limit
 
 
 async def _carry(stream: Stream, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:

@@ -38,7 +38,7 @@ class Faults(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     `offline`: it takes connections and answers nothing. `bytes_per_s`: how slow the link is, in both directions.
     `free_bytes`: what is left of the storage when the faults are set. `heat`: a script of temperatures.
     `effect` happens at `moment`: the phone dies, loses its cable, reboots, or kills with SIGKILL each process whose
-    command line contains `victim`.
+    command line contains `victim`, as soon as there is one.
     """
 
     auth: Literal["none", "accept", "reject"] = "none"

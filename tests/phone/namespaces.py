@@ -8,6 +8,7 @@ import signal
 import subprocess
 import time
 from collections.abc import Sequence
+from contextlib import suppress
 from pathlib import Path
 
 from tests.phone.sync import SHELL_UID
@@ -74,14 +75,15 @@ class Machine:
         groups = [f"--groups={_GROUPS}"] if user else []
         return [*enter, _path("chroot"), f"--userspec={user}:{user}", *groups, str(self._root), *words]
 
-    def kill(self, victim: str) -> None:
-        """SIGKILL for each process whose command line contains a text."""
+    def kill(self, victim: str) -> bool:
+        """SIGKILL for each process whose command line contains a text; whether there was one."""
+        found = False
         for process in _family(self.process):
-            try:
+            with suppress(OSError):
                 if victim.encode() in Path(f"/proc/{process}/cmdline").read_bytes().replace(b"\0", b" "):
                     os.kill(process, signal.SIGKILL)
-            except OSError:
-                pass
+                    found = True
+        return found
 
     def leave_free(self, size_bytes: int) -> None:
         """Fills the storage, as to what can be written: so much and no more."""
@@ -117,11 +119,9 @@ def _family(first: int) -> list[int]:
     found = []
     for entry in Path("/proc").iterdir():
         if entry.name.isdigit() and int(entry.name) != first:
-            try:
+            with suppress(OSError):
                 if os.readlink(entry / "ns/pid") == space:
                     found.append(int(entry.name))
-            except OSError:
-                pass
     return found
 
 
@@ -135,11 +135,9 @@ def _wait_for(holder: subprocess.Popen[bytes], process: int | None) -> int:
     deadline = time.monotonic() + 20
     while time.monotonic() < deadline:
         for candidate in [process] if process else children(holder.pid):
-            try:
+            with suppress(OSError):
                 if Path(f"/proc/{candidate}/cmdline").read_bytes() == b"sleep\0infinity\0":
                     return candidate
-            except OSError:
-                pass
         if holder.poll() is not None:
             break
         time.sleep(0.005)

@@ -57,7 +57,10 @@ class VirtualPhone:
         return self._daemon.pid
 
     def start(self, faults: Faults = NO_FAULTS) -> None:
-        """Turns it on, its cable plugged in. A port that it once had stays its own."""
+        """Turns it on, its cable plugged in. A port that it once had stays its own.
+
+        It dies with the thread that turned it on.
+        """
         assert not self.alive
         self.die()
         setup = Setup(
@@ -105,7 +108,7 @@ class VirtualPhone:
         self._ask(Do("reboot"))
 
     def kill(self, victim: str) -> None:
-        """SIGKILL for each of its processes whose command line contains a text."""
+        """SIGKILL for each of its processes whose command line contains a text, as soon as there is one."""
         self._ask(Do("kill", victim))
 
     def set_temperature(self, celsius: float, *, status: int = 0, frequency_share: float = 1.0) -> None:

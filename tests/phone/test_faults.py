@@ -153,7 +153,7 @@ def test_a_boot_keeps_files_and_settings_and_ends_the_rest(adb: AdbServer, phone
 
 @both_adbs
 def test_a_program_that_is_killed(adb: AdbServer, phone: VirtualPhone) -> None:
-    phone.set_faults(Faults(moment=Moment(command="7004", delay_s=0.3), effect="kill", victim="sleep 7004"))
+    phone.set_faults(Faults(moment=Moment(command="7004"), effect="kill", victim="sleep 7004"))
     finished = adb.shell(phone, "cd / && exec sleep 7004")
     assert finished.returncode == 137
     assert adb.shell(phone, "true").returncode == 0

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import json
 import re
+import struct
+from typing import Any
 
 import msgspec
 import pytest
@@ -22,6 +24,9 @@ from tests.phone.phone import VirtualPhone
 from tests.phone.test_services import TMP
 
 CPU = "/sys/devices/system/cpu"
+# Entries of the auxiliary vector and their bits, from Linux's uapi/linux/auxvec.h and arm64's uapi/asm/hwcap.h.
+_HWCAP, _HWCAP2 = 16, 26
+_HWCAP_ASIMDDP, _HWCAP_SVE, _HWCAP2_I8MM = 1 << 20, 1 << 22, 1 << 13
 # A command, its exit code, and what its output and errors contain, as a regular expression.
 SHOWN = {
     "plain": [
@@ -43,7 +48,9 @@ SHOWN = {
         ("dumpsys battery unplug; dumpsys battery", 0, r"UPDATES STOPPED[^$]*USB powered: false"),
         ("dumpsys battery set level 5; dumpsys battery | grep ' level'; dumpsys battery reset", 0, r"^  level: 5\n$"),
         ("dumpsys battery", 0, r"^Current Battery Service state:\n  AC powered: false\n  USB powered: true\n"),
-        ("input keyevent 223", 0, r"^$"),
+        ("input keyevent 223; cat /dev/phone/state/input", 0, r"^keyevent 223\n$"),
+        ("am force-stop a.b && am instrument -w a.b/c", 1, r"Unable to find instrumentation info"),
+        ("getenforce", 0, r"^Enforcing\n$"),
         ("test -e /lib -o -e /usr || which python3", 1, r"^$"),
         ("ps -p $$", 0, r"^USER +PID +PPID +VSZ +RSS +WCHAN +ADDR S NAME *\nshell "),
         ("kill -9 1; ps -A | wc -l", 0, r"not permitted"),
@@ -83,24 +90,25 @@ def adb(adb_server: AdbServer) -> AdbServer:
     return adb_server
 
 
-def outputs(adb: AdbServer, phone: VirtualPhone) -> PhoneOutputs:
-    def printed(command: str) -> bytes:
-        return adb.shell(phone, command).stdout
+COMMANDS = {
+    "getprop": "getprop",
+    "uname": "uname -a",
+    "cpuinfo": "cat /proc/cpuinfo",
+    "meminfo": "cat /proc/meminfo",
+    "sysfs": f"for f in {CPU}/possible {CPU}/present {CPU}/online {CPU}/cpu*/cpu_capacity {CPU}/cpu*/cpufreq/*; do"
+    ' echo "==> $f <=="; cat $f 2>&1; done',
+    "page_size": "getconf PAGE_SIZE",
+    "loadavg": "cat /proc/loadavg",
+    "process_status": "cat /proc/self/status",
+    "boot_id": "cat /proc/sys/kernel/random/boot_id",
+}
 
-    return PhoneOutputs(
-        getprop=printed("getprop"),
-        uname=printed("uname -a"),
-        cpuinfo=printed("cat /proc/cpuinfo"),
-        meminfo=printed("cat /proc/meminfo"),
-        sysfs=printed(
-            f"for f in {CPU}/possible {CPU}/present {CPU}/online {CPU}/cpu*/cpu_capacity {CPU}/cpu*/cpufreq/*; do"
-            ' echo "==> $f <=="; cat $f 2>&1; done'
-        ),
-        page_size=printed("getconf PAGE_SIZE"),
-        loadavg=printed("cat /proc/loadavg"),
-        process_status=printed("cat /proc/self/status"),
-        boot_id=printed("cat /proc/sys/kernel/random/boot_id"),
-    )
+
+def outputs(adb: AdbServer, phone: VirtualPhone) -> PhoneOutputs:
+    """What the commands print, all asked for in one go."""
+    printed = adb.shell(phone, r"; printf '\035'; ".join(COMMANDS.values())).stdout.split(b"\x1d")
+    by_name: dict[str, Any] = dict(zip(COMMANDS, printed, strict=True))
+    return PhoneOutputs(**by_name)
 
 
 def test_every_variant_is_tried() -> None:
@@ -118,15 +126,19 @@ def test_a_variant(adb: AdbServer, phones: Phones, variant: str) -> None:
         assert re.search(pattern, text), (command, text)
     charge = battery(adb.shell(phone, "dumpsys battery").stdout)
     assert charge.level_percent == model.battery_percent
-    record = phone_record(outputs(adb, phone), salt="salt")
-    assert record.phone is not None
-    assert record.phone.model == model.model
-    if model.readable_cpufreq:
-        clusters = [cluster.cores for cluster in record.phone.clusters]
-        assert clusters == sorted(kind.numbers for kind in model.clusters)
     if model.thermal_service:
         state = thermal_state(adb.shell(phone, "dumpsys thermalservice").stdout)
         assert (state.status, state.throttled) == (0, model.cooling_level > 0)
+
+
+@pytest.mark.parametrize("variant", ["plain", "all cores", "unreadable cpufreq", "odd names", "emulator"])
+def test_the_record_of_a_variant(adb: AdbServer, phones: Phones, variant: str) -> None:
+    model = VARIANTS[variant]
+    record = phone_record(outputs(adb, phones(model)), salt="salt")
+    assert record.phone is not None
+    assert (record.phone.manufacturer, record.phone.model) == (model.manufacturer, model.model)
+    if model.readable_cpufreq:
+        assert [cluster.cores for cluster in record.phone.clusters] == sorted(kind.numbers for kind in model.clusters)
 
 
 def test_the_disk_is_as_large_as_the_model_says(adb: AdbServer, phone: VirtualPhone) -> None:
@@ -137,6 +149,14 @@ def test_the_disk_is_as_large_as_the_model_says(adb: AdbServer, phone: VirtualPh
 def test_the_clock_of_a_phone_may_be_wrong(adb: AdbServer, phones: Phones) -> None:
     right, wrong = (int(adb.shell(phones(VARIANTS[name]), "date +%s").stdout) for name in ("plain", "clock skew"))
     assert abs(right + VARIANTS["clock skew"].clock_skew_s - wrong) < 60
+
+
+def test_its_processor_is_none_that_qemu_gets_wrong(adb: AdbServer, phone: VirtualPhone) -> None:
+    vector = adb.run("exec-out", "cat /proc/self/auxv", phone=phone).stdout
+    capabilities = dict(struct.iter_unpack("<QQ", vector))
+    assert capabilities[_HWCAP] & _HWCAP_ASIMDDP
+    assert not capabilities[_HWCAP] & _HWCAP_SVE
+    assert not capabilities[_HWCAP2] & _HWCAP2_I8MM
 
 
 @pytest.mark.parametrize("variant", ["plain", "all cores", "unreadable cpufreq"])
