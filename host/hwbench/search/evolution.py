@@ -1,8 +1,9 @@
 """Regularised evolution (Real et al., Regularized evolution for image classifier architecture search, AAAI 2019).
 
-For scores that are no sums over positions. The oldest of the population goes, whatever its score. Limits are cheap to
-look at and scores are not: of several mutants the first that keeps all limits becomes the child, and none that breaks
-one is ever evaluated.
+For scores that are no sums over positions. The oldest of the population goes, whatever its score. Other than in the
+paper, half of the mutants are of a mix of two parents (uniform crossover), which finds more under limits. Limits are
+cheap to look at and scores are not: of several mutants the first that keeps all limits becomes the child, and none
+that breaks one is ever evaluated.
 """
 
 from __future__ import annotations
@@ -24,7 +25,10 @@ from hwbench.spaces.space import Architectures, Space
 Floats: TypeAlias = NDArray[np.float64]
 Picks: TypeAlias = NDArray[np.int64]
 
-_MUTANTS = 8
+_MUTANTS = 16
+_MIXED = 0.5
+# Groups that a mutant takes another option of, on average.
+_CHANGES = 2.0
 _SETTLING_STEPS = 300
 
 
@@ -62,9 +66,9 @@ def evolve(
     made = 0
     while made < settings.children:
         size = min(settings.batch, settings.children - made)
-        rivals = rng.integers(0, len(picks), size=(size, settings.tournament))
-        parents = rivals[np.arange(size), np.argmax(scores[rivals], axis=1)]
-        children = breeding.children(picks[parents])
+        rivals = rng.integers(0, len(picks), size=(2, size, settings.tournament))
+        winners = np.take_along_axis(rivals, np.argmax(scores[rivals], axis=2)[..., None], axis=2)[..., 0]
+        children = breeding.children(picks[winners[0]], picks[winners[1]])
         picks = np.concatenate([picks, children])[-settings.population :]
         scores = np.concatenate([scores, evaluations.of(breeding.groups.architectures(children))])
         scores = scores[-settings.population :]
@@ -98,7 +102,7 @@ class Breeding:
             above = np.flatnonzero(excess > 0)
             if not len(above):
                 return picks
-            mutants = self._nearest(picks[above])
+            mutants = self._nearest(picks[above], picks[above])
             nearer = self._excess(mutants)
             better = nearer < excess[above]
             picks[above[better]], excess[above[better]] = mutants[better], nearer[better]
@@ -108,22 +112,23 @@ class Breeding:
         picks[excess > 0] = picks[self._rng.choice(kept, size=int((excess > 0).sum()))]
         return picks
 
-    def children(self, parents: Picks) -> Picks:
-        """One mutant of each parent that keeps the limits; the parent itself where none of a few does."""
-        mutants = self._nearest(parents)
+    def children(self, parents: Picks, mates: Picks) -> Picks:
+        """One child of each parent that keeps the limits; the parent itself where none of a few does."""
+        mutants = self._nearest(parents, mates)
         breaking = self._excess(mutants) > 0
         mutants[breaking] = parents[breaking]
         return mutants
 
-    def _nearest(self, parents: Picks) -> Picks:
+    def _nearest(self, parents: Picks, mates: Picks) -> Picks:
         """Of a few mutants of each parent the first that keeps the limits, else the one nearest to them."""
-        rows = np.repeat(parents, _MUTANTS, axis=0)
+        rows, others = (np.repeat(picks, _MUTANTS, axis=0) for picks in (parents, mates))
+        mixed = self._rng.random((len(rows), 1)) < _MIXED
+        rows = np.where(mixed & (self._rng.random(rows.shape) < 0.5), others, rows)
         options = self.groups.options
-        mutable = options > 1
-        changed = (self._rng.random(rows.shape) < 1 / max(mutable.sum(), 1)) & mutable
-        if mutable.any():
-            certain = self._rng.choice(np.flatnonzero(mutable), size=len(rows))
-            changed[np.arange(len(rows)), certain] = True
+        changed = self._rng.random(rows.shape) < _CHANGES / len(options)
+        certain = self._rng.integers(0, len(options), size=len(rows))
+        changed[np.arange(len(rows)), certain] |= ~changed.any(axis=1)
+        # Of a group with one option the other one is the same.
         other = (rows + self._rng.integers(1, np.maximum(options, 2), size=rows.shape)) % options
         mutants = np.where(changed, other, rows)
         excess = self._excess(mutants).reshape(len(parents), _MUTANTS)

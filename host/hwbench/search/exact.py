@@ -10,13 +10,14 @@ import numpy as np
 from numpy.typing import NDArray
 
 from hwbench.errors import HwbenchError, LimitUnreachable, UsageError
-from hwbench.search.front import Offers
+from hwbench.search.front import Offers, front
 from hwbench.search.groups import Groups
-from hwbench.search.quantities import ROUNDING, Limit, Quantity
+from hwbench.search.quantities import ROUNDING, Latency, Limit, Quantity
 from hwbench.search.ranked import ranked
 from hwbench.search.several import ranked_under
 from hwbench.spaces.space import Architectures, Space
 from hwbench.tables.source import Sum
+from hwbench.transfer import fronts
 
 Floats: TypeAlias = NDArray[np.float64]
 
@@ -43,6 +44,23 @@ def best(space: Space, score: Quantity, limits: Sequence[Limit], count: int = 1)
         found = _Additive(space, sums[0], limits, sums[1:]).best(count)
     else:
         found = _enumerated(space, score, limits, count)
+    return found
+
+
+def front_of(space: Space, score: Quantity, cost: Quantity) -> Architectures:
+    """The exact front of a cost and a score, by rising cost; shape (n, positions).
+
+    Raises as `best` does, and UsageError for a latency with a confidence, which no front is of.
+    """
+    if isinstance(cost, Latency) and cost.widening:
+        raise UsageError("A front is of predicted latencies; a confidence belongs to a limit.", hint="Add a limit.")
+    total, cost_total = score.total(), cost.total()
+    if total is not None and cost_total is not None:
+        groups = Groups.of(space)
+        return groups.architectures(front(groups.offers(cost_total), groups.offers(total)).picks)
+    parts = [(archs, cost.of(archs), score.of(archs)) for archs in every(space)]
+    archs, costs, scores = (np.concatenate(part) for part in zip(*parts, strict=True))
+    found: Architectures = archs[fronts.front(costs, scores)]
     return found
 
 
@@ -131,7 +149,7 @@ def refuse_unreachable(space: Space, limit: Limit, reached: float) -> None:
     """Raises LimitUnreachable when the smallest value that can be reached is above the limit."""
     if reached > limit.most * (1 + ROUNDING):
         raise LimitUnreachable(
-            f"No architecture of {space.name} keeps {_described(limit)}: the smallest reachable is "
+            f"No architecture of {space.name} has {_described(limit)}: the smallest reachable is "
             f"{limit.quantity.text(reached)}.",
             hint="Raise the limit, or choose another space.",
         )
@@ -165,7 +183,7 @@ def _not_together(space: Space, limits: Sequence[Limit]) -> LimitUnreachable:
 
 
 def _described(limit: Limit) -> str:
-    return f"{limit.quantity.name} of {limit.quantity.text(limit.most)}"
+    return f"{limit.quantity.name} <= {limit.quantity.text(limit.most)}"
 
 
 def _nothing(offers: Offers) -> list[Floats]:
