@@ -7,6 +7,7 @@ import signal
 import subprocess
 import sys
 import time
+from collections.abc import Callable
 from concurrent.futures import ProcessPoolExecutor
 from multiprocessing import get_context
 from pathlib import Path
@@ -33,7 +34,8 @@ from tests.unit.test_tables import make_table
 
 SPACE = spaces.get("proxylessnas-w0.25-r32-c10")
 FEW = Settings(population=20, children=100, batch=10, tournament=5)
-METHODS = [evolution.evolve, nsga2.evolve]
+Evolve = Callable[..., Architectures]
+METHODS: list[Evolve] = [evolution.evolve, nsga2.evolve]
 
 
 def uneven(archs: Architectures) -> NDArray[np.float64]:
@@ -55,7 +57,7 @@ def limit_of(latency: Latency, share: float, space: Space = SPACE) -> Limit:
 
 
 @pytest.mark.parametrize("evolve", METHODS)
-def test_on_sums_it_comes_close_to_the_exact_best_and_never_above(evolve: type[evolution.evolve]) -> None:
+def test_on_sums_it_comes_close_to_the_exact_best_and_never_above(evolve: Evolve) -> None:
     limits = [limit_of(latency_of(), 1.5)]
     macs = Count(SPACE, "macs")
     exact = macs.of(best(SPACE, macs, limits))[0]
@@ -87,7 +89,7 @@ def test_nsga2_covers_most_of_the_exact_fronts_volume() -> None:
 
 @settings(deadline=None, max_examples=10)
 @given(st.integers(0, 2**31), st.sampled_from(METHODS), st.sampled_from([SPACE.name, "ofa-w0.5-r32.64-c4"]))
-def test_all_that_is_evaluated_keeps_the_limits(seed: int, evolve: type[evolution.evolve], name: str) -> None:
+def test_all_that_is_evaluated_keeps_the_limits(seed: int, evolve: Evolve, name: str) -> None:
     space = spaces.get(name)
     latency = latency_of(space)
     middle = Limit(latency, float(np.quantile(latency.of(space.sample(50, 0)), 0.2)))
@@ -106,7 +108,7 @@ def test_all_that_is_evaluated_keeps_the_limits(seed: int, evolve: type[evolutio
 
 @pytest.mark.parametrize("evolve", METHODS)
 @pytest.mark.parametrize("share", [0.999, 1.0001])
-def test_a_tight_limit_is_told_from_an_unreachable_one(evolve: type[evolution.evolve], share: float) -> None:
+def test_a_tight_limit_is_told_from_an_unreachable_one(evolve: Evolve, share: float) -> None:
     latency = latency_of()
     limits = [limit_of(latency, share)]
     if share < 1:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import itertools
+import re
 from collections.abc import Sequence
 
 import msgspec
@@ -253,8 +254,15 @@ def test_limits_that_only_break_together_are_told_apart() -> None:
     down = ChoiceScores(SMALL, tuple(values[-1] - values for values in offered), "down")
     middle = float(sum(values[-1] for values in offered)) / 2
     assert len(best(SMALL, up, [Limit(up, middle + 1), Limit(down, middle + 1)])) == 1
-    with pytest.raises(LimitUnreachable, match="all limits at once"):
+    # Their sum is twice the middle everywhere.
+    reachable = re.escape(f"the smallest reachable up is {middle + 1:.6g}")
+    with pytest.raises(LimitUnreachable, match=f"all limits at once .*{reachable}"):
         best(SMALL, up, [Limit(up, middle - 1), Limit(down, middle - 1)])
+    with pytest.raises(LimitUnreachable, match=f"all limits at once .*{reachable}"):
+        best(SMALL, up, [Limit(up, middle - 1), Limit(down, middle - 1), Limit(Count(SMALL, "macs"), 1e9)])
+    mixed = Function(down.of, "down")
+    with pytest.raises(LimitUnreachable, match="all limits at once"):
+        best(SMALL, up, [Limit(up, middle - 1), Limit(mixed, middle - 1)])
 
 
 def test_missing_rows_are_named_and_never_guessed() -> None:

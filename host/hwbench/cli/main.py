@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import sys
+from itertools import pairwise
 from typing import Annotated
 
 import typer
@@ -79,7 +80,8 @@ def _resumable() -> bool:
     from hwbench.models.formats import SUFFIXES
 
     words = sys.argv[1:]
-    measures = words[:1] == ["profile"] and not any(word.endswith(SUFFIXES) for word in words)
+    named = [word for before, word in pairwise(words) if before not in ("-o", "--output") and not word.startswith("-")]
+    measures = words[:1] == ["profile"] and not any(word.endswith((*SUFFIXES, ".json")) for word in named)
     verifies = words[:1] == ["search"] and any(word.split("=")[0] == "--verify" for word in words)
     return measures or verifies or words[:2] == ["table", "verify"]
 

@@ -123,18 +123,23 @@ class _Additive:
             kept += list(archs[keep_all(self._limits, archs)])
             size = max(2 * size, 16) if len(self._limits) <= 1 else 1
         if not kept:
-            raise _not_together(self._space, self._limits)
+            raise _not_together(self._space, self._limits, self._reachable())
         return np.array(kept[:count], np.uint8)
 
     def _candidates(self) -> Iterator[tuple[int, ...]]:
         """By falling score, all that keep the limits and perhaps some that do not."""
-        match len(self._limits):
-            case 0:
-                return ranked(_nothing(self._scores), self._scores, 0.0)
-            case 1:
-                return ranked(self._costs[0], self._scores, self._budgets[0])
-            case _:
-                return ranked_under(self._costs, self._scores, self._budgets)
+        return _ranked(self._scores, self._costs, self._budgets)
+
+    def _reachable(self) -> str:
+        """How small the first limit's quantity gets where the others are kept; empty where they cannot be."""
+        first, *others = self._limits
+        lowest = _ranked([-values for values in self._costs[0]], self._costs[1:], self._budgets[1:])
+        for picks in _checked(lowest, _MOST_CHECKED if len(others) == 1 else _MOST_SOLVED):
+            archs = self._groups.architectures(picks)
+            if keep_all(others, archs).all():
+                smallest_value = first.quantity.text(float(first.quantity.of(archs)[0]))
+                return f": where the others are kept, the smallest reachable {first.quantity.name} is {smallest_value}"
+        return ""
 
 
 def keep_all(limits: Sequence[Limit], architectures: Architectures) -> NDArray[np.bool_]:
@@ -174,10 +179,20 @@ def _enumerated(space: Space, score: Quantity, limits: Sequence[Limit], count: i
     return found
 
 
-def _not_together(space: Space, limits: Sequence[Limit]) -> LimitUnreachable:
+def _ranked(scores: Offers, costs: Sequence[Offers], budgets: Sequence[float]) -> Iterator[tuple[int, ...]]:
+    match len(costs):
+        case 0:
+            return ranked(_nothing(scores), scores, 0.0)
+        case 1:
+            return ranked(costs[0], scores, budgets[0])
+        case _:
+            return ranked_under(costs, scores, budgets)
+
+
+def _not_together(space: Space, limits: Sequence[Limit], reachable: str = "") -> LimitUnreachable:
     return LimitUnreachable(
         f"No architecture of {space.name} keeps all limits at once ({', '.join(map(_described, limits))}), though "
-        "each can be kept alone.",
+        f"each can be kept alone{reachable}.",
         hint="Raise one of the limits.",
     )
 
