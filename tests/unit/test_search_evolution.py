@@ -237,3 +237,18 @@ def test_settings_that_cannot_be_are_refused() -> None:
         nsga2.evolve(SPACE, [], Evaluations(Function(uneven)), FEW)
     with pytest.raises(UsageError, match="At least one"):
         find_architectures(SPACE, count=0)
+
+
+@pytest.mark.parametrize(("package", "module"), [("pymoo", "hwbench.search.nsga2"), ("ray", "hwbench.search.cluster")])
+def test_without_its_extra_it_says_what_to_install(package: str, module: str) -> None:
+    program = f"""
+import sys
+sys.modules[{package!r}] = None
+from hwbench.errors import UsageError
+try:
+    import {module}
+except UsageError as error:
+    print(error)
+"""
+    done = subprocess.run([sys.executable, "-c", program], cwd=ROOT, capture_output=True, text=True, check=True)
+    assert "pip install 'hwbench[" in done.stdout
