@@ -148,6 +148,9 @@ def test_a_score_that_is_no_number_is_refused(value: float) -> None:
         evolution.evolve(SPACE, [], Evaluations(Function(lambda archs: np.full(len(archs), value), "net")), FEW)
     with pytest.raises(DataError, match="net gives"):
         evolution.evolve(SPACE, [], Evaluations(Function(lambda archs: np.zeros((len(archs), 2)), "net")), FEW)
+    limit = Limit(Function(lambda archs: np.full(len(archs), value), "net"), 1.0)
+    with pytest.raises(DataError, match="net gives"):
+        evolution.evolve(SPACE, [limit], Evaluations(Function(uneven)), FEW)
 
 
 def test_missing_rows_are_never_guessed() -> None:
@@ -211,7 +214,7 @@ def test_a_journal_is_not_mixed_up(tmp_path: Path) -> None:
         )
 
     run(0, False)
-    with pytest.raises(UsageError, match="unfinished search"):
+    with pytest.raises(UsageError, match="holds a search already"):
         run(0, False)
     with pytest.raises(UsageError, match="seed was 0, is 1"):
         run(1, True)
@@ -222,9 +225,13 @@ def test_a_journal_is_not_mixed_up(tmp_path: Path) -> None:
     path.write_bytes(b"".join(data.splitlines(keepends=True)[1:]))
     with pytest.raises(CorruptFile, match="not a journal"):
         run(0, True)
-    path.write_bytes(b"")
-    with pytest.raises(CorruptFile):
+    path.write_bytes(data.replace(b'"architecture":[', b'"architecture":[256,', 1))
+    with pytest.raises(CorruptFile, match="damaged"):
         run(0, True)
+    for torn in (b"", data[:20]):
+        path.write_bytes(torn)
+        run(0, True)
+        assert path.read_bytes() == data
 
 
 def test_settings_that_cannot_be_are_refused() -> None:

@@ -108,6 +108,8 @@ def test_limits_on_two_targets_and_on_counts(tables: tuple[Path, Path], tmp_path
         run("search", *both, "--limit", "60ms", "-o", tmp_path / "g.json")
     with pytest.raises(UsageError, match=r"no table 'else\.json'"):
         run("search", *both, "--limit", "else.json=60ms", "-o", tmp_path / "g.json")
+    with pytest.raises(UsageError, match="macs is limited twice"):
+        run("search", *both, *words, *["--limit", "macs=1M"] * 2, "-o", tmp_path / "g.json")
     with pytest.raises(UsageError, match="given twice"):
         run("search", "--table", tables[0], "--table", tables[0], "--limit", "60ms", "-o", tmp_path / "g.json")
 

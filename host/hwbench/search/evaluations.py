@@ -6,13 +6,13 @@ import os
 from collections.abc import Mapping, Sequence
 from concurrent.futures import BrokenExecutor, Executor
 from pathlib import Path
-from typing import TypeAlias
+from typing import Annotated, Literal, TypeAlias
 
 import msgspec
 import numpy as np
 from numpy.typing import NDArray
 
-from hwbench.errors import CorruptFile, DataError, DeviceError, HwbenchError, UsageError
+from hwbench.errors import CorruptFile, DeviceError, HwbenchError, UsageError
 from hwbench.files import read
 from hwbench.search.quantities import Quantity
 from hwbench.spaces.space import Architectures
@@ -30,7 +30,7 @@ class Opening(msgspec.Struct, frozen=True, tag="opening"):
 
 
 class Evaluated(msgspec.Struct, frozen=True, tag="evaluated"):
-    architecture: tuple[int, ...]
+    architecture: tuple[Annotated[int, msgspec.Meta(ge=0, le=255)], ...]
     score: float
 
 
@@ -55,18 +55,16 @@ class Evaluations:
     def keep(self, path: Path, settings: Mapping[str, str], resume: bool) -> None:
         """Journals into `path`; with `resume` takes over what lies there.
 
-        Raises UsageError when an unfinished journal is in the way or was begun with other settings, CorruptFile.
+        Raises UsageError when a journal is in the way or was begun with other settings, CorruptFile.
         """
         self._path = path
-        if not path.exists():
-            self._append([Opening(SCHEMA, dict(settings))])
+        begun = _line(Opening(SCHEMA, dict(settings)))
+        if not path.exists() or begun.startswith(read(path)):
+            self._write("wb", begun)
             return
-        opening, known, whole = _read(path)
         if not resume:
-            raise UsageError(
-                f"An unfinished search lies in {path}.",
-                hint="Add --resume to continue it, or --overwrite to begin anew.",
-            )
+            raise UsageError(f"{path} holds a search already.", hint="Continue it, or choose another journal.")
+        opening, known, whole = _read(path)
         differing = sorted(
             name
             for name in settings.keys() | opening.settings.keys()
@@ -76,14 +74,14 @@ class Evaluations:
             described = "; ".join(f"{n} was {opening.settings.get(n)}, is {settings.get(n)}" for n in differing)
             raise UsageError(
                 f"The search in {path} cannot be continued with other settings: {described}.",
-                hint="Use the settings it was begun with, or --overwrite.",
+                hint="Use the settings it was begun with, or another journal.",
             )
         # A torn last line would swallow the next one.
         os.truncate(path, whole)
         self.scores = {bytes(one.architecture): one.score for one in known}
 
     def of(self, architectures: Architectures) -> Floats:
-        """The scores, shape (n,); those not known are evaluated. Raises DataError for one that is not finite."""
+        """The scores, shape (n,); those not known are evaluated. Raises HwbenchError when a process dies."""
         rows = [row.tobytes() for row in architectures]
         new = [key for key in dict.fromkeys(rows) if key not in self.scores]
         parts = [new] if self._executor is None else [[key] for key in new]
@@ -101,25 +99,27 @@ class Evaluations:
             raise HwbenchError(f"A process that evaluated {self._score.name} died: {error}.") from error
 
     def _take(self, part: Sequence[bytes], values: Floats) -> None:
-        if values.shape != (len(part),) or not np.isfinite(values).all():
-            raise DataError(f"{self._score.name} gives {values.tolist()[:5]} for {[list(key) for key in part][:5]}.")
         self.scores |= zip(part, values.tolist(), strict=True)
-        self._append([Evaluated(tuple(key), self.scores[key]) for key in part])
+        self._write("ab", b"".join(_line(Evaluated(tuple(key), self.scores[key])) for key in part))
 
-    def _append(self, lines: Sequence[Opening | Evaluated]) -> None:
+    def _write(self, mode: Literal["ab", "wb"], lines: bytes) -> None:
         if self._path is None:
             return
         try:
             self._path.parent.mkdir(parents=True, exist_ok=True)
-            with self._path.open("ab") as file:
-                file.write(b"".join(msgspec.json.encode(line) + b"\n" for line in lines))
+            with self._path.open(mode) as file:
+                file.write(lines)
                 file.flush()
                 os.fsync(file.fileno())
         except OSError as error:
             raise DeviceError(
                 f"{self._path} cannot be written: {error.strerror}.",
-                hint="What was evaluated is kept; free some space and add --resume.",
+                hint="What was evaluated is kept; free some space and continue.",
             ) from error
+
+
+def _line(one: Opening | Evaluated) -> bytes:
+    return msgspec.json.encode(one) + b"\n"
 
 
 def _read(path: Path) -> tuple[Opening, list[Evaluated], int]:
@@ -130,7 +130,7 @@ def _read(path: Path) -> tuple[Opening, list[Evaluated], int]:
         opening, *rest = (_decoder.decode(line) for line in lines)
         known = [one for one in rest if isinstance(one, Evaluated)]
     except (msgspec.DecodeError, UnicodeDecodeError, ValueError) as error:
-        raise CorruptFile(f"{path} is damaged: {error}.", hint="Add --overwrite to begin anew.") from error
+        raise CorruptFile(f"{path} is damaged: {error}.", hint="Choose another journal.") from error
     if not isinstance(opening, Opening) or opening.schema != SCHEMA or len(known) != len(rest):
-        raise CorruptFile(f"{path} is not a journal of this version.", hint="Add --overwrite to begin anew.")
+        raise CorruptFile(f"{path} is not a journal of this version.", hint="Choose another journal.")
     return opening, known, len(data) - len(torn)

@@ -41,10 +41,8 @@ def best(space: Space, score: Quantity, limits: Sequence[Limit], count: int = 1)
     totals = [quantity.total() for quantity in (score, *(limit.quantity for limit in limits))]
     sums = [total for total in totals if total is not None]
     if len(sums) == len(totals):
-        found = _Additive(space, sums[0], limits, sums[1:]).best(count)
-    else:
-        found = _enumerated(space, score, limits, count)
-    return found
+        return _Additive(space, sums[0], limits, sums[1:]).best(count)
+    return _enumerated(space, score, limits, count)
 
 
 def front_of(space: Space, score: Quantity, cost: Quantity) -> Architectures:
@@ -108,9 +106,7 @@ class _Additive:
         self._groups = Groups.of(space)
         self._scores = self._groups.offers(score)
         self._costs = [self._groups.offers(cost) for cost in costs]
-        self._budgets = [
-            limit.most + _SLACK * abs(limit.most) - cost.fixed for limit, cost in zip(limits, costs, strict=True)
-        ]
+        self._budgets = [limit.most * (1 + _SLACK) - cost.fixed for limit, cost in zip(limits, costs, strict=True)]
 
     def best(self, count: int) -> Architectures:
         for limit in self._limits:
@@ -137,8 +133,8 @@ class _Additive:
         for picks in _checked(lowest, _MOST_CHECKED if len(others) == 1 else _MOST_SOLVED):
             archs = self._groups.architectures(picks)
             if keep_all(others, archs).all():
-                smallest_value = first.quantity.text(float(first.quantity.of(archs)[0]))
-                return f": where the others are kept, the smallest reachable {first.quantity.name} is {smallest_value}"
+                reached = first.quantity.text(float(first.quantity.of(archs)[0]))
+                return f": where the others are kept, the smallest reachable {first.quantity.name} is {reached}"
         return ""
 
 
@@ -210,7 +206,7 @@ def _checked(candidates: Iterator[tuple[int, ...]], most: int) -> Iterator[tuple
     for number, picks in enumerate(candidates):
         if number == most:
             raise HwbenchError(
-                f"{most} architectures score higher than any that surely keeps the limits, or more.",
+                f"After {most} candidates it is still open which architecture is the best that keeps the limits.",
                 hint="Choose another limit or confidence, or search by evolution.",
             )
         yield picks

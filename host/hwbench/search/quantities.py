@@ -32,7 +32,7 @@ class Quantity(Protocol):
     def name(self) -> str: ...
 
     def of(self, architectures: ArrayLike) -> Floats:
-        """Shape (n,)."""
+        """Shape (n,), finite."""
 
     def total(self) -> Sum | None:
         """A sum over positions that is never above `of`, and equal to it but for `Latency` with a confidence.
@@ -160,7 +160,15 @@ class Function:
         self.name = name
 
     def of(self, architectures: ArrayLike) -> Floats:
-        return np.asarray(self.function(np.asarray(architectures, np.uint8)), float)
+        """Raises DataError for what is not one finite number per architecture."""
+        archs = np.atleast_2d(np.asarray(architectures, np.uint8))
+        values = np.asarray(self.function(archs), float)
+        if values.shape != (len(archs),):
+            raise DataError(f"{self.name} gives an array of {values.shape} for {len(archs)} architectures.")
+        if not np.isfinite(values).all():
+            first = int(np.argmin(np.isfinite(values)))
+            raise DataError(f"{self.name} gives {values[first]} for architecture {archs[first].tolist()}.")
+        return values
 
     def total(self) -> Sum | None:
         return None

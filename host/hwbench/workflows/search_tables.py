@@ -126,6 +126,9 @@ def search_tables(
     if not question.limits:
         return _front(space, score, sources, question, verify, notes)
     held = [_limit(limits.parse(text), space, sources, question.confidence) for text in question.limits]
+    twice = {one.quantity.name for one in held if sum(one.quantity.name == other.quantity.name for other in held) > 1}
+    if twice:
+        raise UsageError(f"{', '.join(sorted(twice))} is limited twice.", hint="Give the lower limit alone.")
     unlimited = set(sources) - {one.quantity.name for one in held}
     if unlimited:
         raise UsageError(f"Nothing limits {', '.join(sorted(unlimited))}.", hint="Give each table a --limit NAME=60ms.")
