@@ -48,7 +48,10 @@ def problems(draw: st.DrawFn, costs: int = 1) -> list[list[Floats]]:
 
 def sums(offers: Sequence[Floats]) -> Floats:
     """Of all combinations, the last group fastest."""
-    return np.array([sum(chosen) for chosen in itertools.product(*offers)], float)
+    totals = np.zeros(1)
+    for values in offers:
+        totals = np.add.outer(totals, values).reshape(-1)
+    return totals
 
 
 def sums_of(offers: Sequence[Floats], picks: Sequence[Sequence[int]]) -> list[float]:
@@ -114,6 +117,17 @@ def test_all_that_keep_two_budgets_come_best_first(problem: list[list[Floats]], 
     kept = (sums(costs[0]) <= first) & (sums(costs[1]) <= second)
     assert len(set(found)) == len(found)
     assert sums_of(scores, found) == sorted(sums(scores)[kept].tolist(), reverse=True)[:4]
+
+
+@settings(deadline=None, max_examples=15)
+@given(st.integers(0, 2**31), st.floats(0.2, 0.7), st.floats(0.2, 0.7))
+def test_two_budgets_of_fractions_are_kept_exactly(seed: int, first: float, second: float) -> None:
+    rng = np.random.default_rng(seed)
+    one, other, scores = (list(rng.uniform(0, 1, (7, 6))) for _ in range(3))
+    budgets = [7 * first, 7 * second]
+    found = list(itertools.islice(ranked_under([one, other], scores, budgets), 3))
+    kept = np.sort(sums(scores)[(sums(one) <= budgets[0]) & (sums(other) <= budgets[1])])[::-1]
+    assert sums_of(scores, found) == pytest.approx(kept[:3].tolist(), rel=1e-12)
 
 
 def all_of(space: Space) -> Architectures:

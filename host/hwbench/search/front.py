@@ -15,6 +15,8 @@ import msgspec
 import numpy as np
 from numpy.typing import NDArray
 
+from hwbench.transfer.fronts import undominated
+
 Floats: TypeAlias = NDArray[np.float64]
 Offers: TypeAlias = Sequence[Floats]
 
@@ -68,19 +70,3 @@ def _steps(costs: Offers, scores: Offers) -> list[tuple[Floats, Floats, NDArray[
         steps.append((sums[kept], totals[kept], kept % len(cost), useful[kept // len(cost)]))
         cost, score = sums[kept], totals[kept]
     return steps
-
-
-def undominated(cost: Floats, score: Floats) -> NDArray[np.intp]:
-    """Places of those that no other equals in one and beats in the other, by rising cost; of equals the first."""
-    order = np.argsort(cost, kind="stable")
-    ordered = score[order]
-    rising = np.empty(len(order), bool)
-    rising[:1] = True
-    np.greater(ordered[1:], np.maximum.accumulate(ordered)[:-1], out=rising[1:])
-    kept = order[rising]
-    # Of equal costs the last one kept has the best score.
-    best = np.empty(len(kept), bool)
-    best[-1:] = True
-    np.not_equal(cost[kept[1:]], cost[kept[:-1]], out=best[:-1])
-    found: NDArray[np.intp] = kept[best]
-    return found
