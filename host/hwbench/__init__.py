@@ -12,11 +12,14 @@ __version__ = "0.1.0"
 
 if TYPE_CHECKING:
     from hwbench.errors import HwbenchError
+    from hwbench.search.quantities import Latency, Limit
     from hwbench.tables.lookup import LookupTable
     from hwbench.tables.lookup import load as load_table
     from hwbench.tables.source import TableSource
     from hwbench.workflows.profile import ProfileResult, profile
     from hwbench.workflows.profile_models import ModelsResult, profile_models
+    from hwbench.workflows.search import SearchResult, find_architectures
+    from hwbench.workflows.search_tables import Question, search_tables
     from hwbench.workflows.settings import MeasureOptions
     from hwbench.workflows.verify import Verification, verify
 
@@ -25,26 +28,38 @@ _HOMES = {
     "LookupTable": ("hwbench.tables.lookup", "LookupTable"),
     "MeasureOptions": ("hwbench.workflows.settings", "MeasureOptions"),
     "ModelsResult": ("hwbench.workflows.profile_models", "ModelsResult"),
+    "Latency": ("hwbench.search.quantities", "Latency"),
+    "Limit": ("hwbench.search.quantities", "Limit"),
     "ProfileResult": ("hwbench.workflows.profile", "ProfileResult"),
+    "Question": ("hwbench.workflows.search_tables", "Question"),
+    "SearchResult": ("hwbench.workflows.search", "SearchResult"),
     "TableSource": ("hwbench.tables.source", "TableSource"),
     "Verification": ("hwbench.workflows.verify", "Verification"),
+    "find_architectures": ("hwbench.workflows.search", "find_architectures"),
     "load_table": ("hwbench.tables.lookup", "load"),
     "profile": ("hwbench.workflows.profile", "profile"),
     "profile_models": ("hwbench.workflows.profile_models", "profile_models"),
+    "search_tables": ("hwbench.workflows.search_tables", "search_tables"),
     "verify": ("hwbench.workflows.verify", "verify"),
 }
 
 __all__ = [
     "HwbenchError",
+    "Latency",
+    "Limit",
     "LookupTable",
     "MeasureOptions",
     "ModelsResult",
     "ProfileResult",
+    "Question",
+    "SearchResult",
     "TableSource",
     "Verification",
+    "find_architectures",
     "load_table",
     "profile",
     "profile_models",
+    "search_tables",
     "verify",
 ]
 

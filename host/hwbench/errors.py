@@ -9,6 +9,7 @@ HwbenchError                      exit code 2 unless a branch below says otherwi
 │   ├── Incomparable              two records whose deciding fields differ
 │   └── MissingRows               a table that does not know every block that was asked for
 ├── ModelError                    a model that is missing, corrupt or cannot be built
+├── LimitUnreachable    (exit 1)  no architecture that keeps the limits of a search
 ├── NotReady                      a device that is too warm, too empty or too busy to be measured
 ├── DeviceError         (exit 3)  a device that does not play along
 │   ├── DeviceBusy                another hwbench holds the device
@@ -93,6 +94,10 @@ class MissingRows(DataError):
 
 class ModelError(HwbenchError):
     pass
+
+
+class LimitUnreachable(HwbenchError):
+    exit_code = 1
 
 
 class NotReady(HwbenchError):

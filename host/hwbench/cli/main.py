@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import sys
+from itertools import pairwise
 from typing import Annotated
 
 import typer
@@ -15,6 +16,7 @@ from hwbench.cli.doctor import doctor
 from hwbench.cli.output import print_json, resume_command, say
 from hwbench.cli.profile import profile
 from hwbench.cli.report import report
+from hwbench.cli.search import search
 from hwbench.errors import HwbenchError, MissingRows
 
 # Exit codes after which a session still holds what was measured.
@@ -34,6 +36,7 @@ app.command()(profile)
 app.add_typer(table.app, name="table")
 app.add_typer(runner.app, name="runner")
 app.command()(compare)
+app.command()(search)
 app.command()(report)
 app.add_typer(reproduce.app, name="reproduce")
 
@@ -73,12 +76,14 @@ def main() -> None:
 
 
 def _resumable() -> bool:
-    """Whether the command keeps a session: `profile` of a space, `table verify`."""
+    """Whether the command keeps a session: `profile` of a space, `table verify`, `search --verify`."""
     from hwbench.models.formats import SUFFIXES
 
     words = sys.argv[1:]
-    measures = words[:1] == ["profile"] and not any(word.endswith(SUFFIXES) for word in words)
-    return measures or words[:2] == ["table", "verify"]
+    named = [word for before, word in pairwise(words) if before not in ("-o", "--output") and not word.startswith("-")]
+    measures = words[:1] == ["profile"] and not any(word.endswith((*SUFFIXES, ".json")) for word in named)
+    verifies = words[:1] == ["search"] and any(word.split("=")[0] == "--verify" for word in words)
+    return measures or verifies or words[:2] == ["table", "verify"]
 
 
 if __name__ == "__main__":

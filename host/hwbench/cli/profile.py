@@ -40,7 +40,9 @@ if TYPE_CHECKING:
 
 
 def profile(
-    models: Annotated[list[Path] | None, typer.Argument(help="Model files; none: the blocks of a space.")] = None,
+    models: Annotated[
+        list[Path] | None, typer.Argument(help="Model or architecture files; none: the blocks of a space.")
+    ] = None,
     space: Annotated[str, typer.Option(help="The space whose blocks make the table.")] = "proxylessnas",
     device: DevicesOption = None,
     python: PythonOption = None,
@@ -165,14 +167,18 @@ def _document(result: ProfileResult) -> dict[str, object]:
     }
 
 
-def _engine_of(models: list[Path], asked: EngineName | None) -> EngineName:
-    """The engine of model files. Raises UsageError when another one was asked for."""
+def _engine_of(models: list[Path], asked: EngineName | None) -> EngineName | None:
+    """The engine of model files, None for architectures alone. Raises UsageError when another one was asked for."""
     from hwbench.errors import UsageError
+    from hwbench.workflows.architecture_models import is_architecture
     from hwbench.workflows.profile_models import engine_of
 
-    found = EngineName(engine_of(models))
+    given = [path for path in models if not is_architecture(path)]
+    if not given:
+        return asked
+    found = EngineName(engine_of(given))
     if asked not in (None, found):
-        raise UsageError(f"{models[0]} is a model for {found.value}, not for {asked}.", hint="Leave --engine out.")
+        raise UsageError(f"{given[0]} is a model for {found.value}, not for {asked}.", hint="Leave --engine out.")
     return found
 
 

@@ -53,7 +53,8 @@ def show(table: AnyTablePath, json: Json = False) -> None:
 def predict(
     table: AnyTablePath,
     architecture: Annotated[
-        str | None, typer.Argument(help="Choices by number (0,3,6,...) or by label (k3e3 k5e6 zero ...).")
+        str | None,
+        typer.Argument(help="Choices by number (0,3,6,...), by label (k3e3 k5e6 zero ...), or a file of `search`."),
     ] = None,
     random: Annotated[int | None, typer.Option(min=0, help="Take a random architecture of this seed instead.")] = None,
     space_name: Annotated[str | None, typer.Option("--space", help="The space, if not the table's own.")] = None,
@@ -61,6 +62,7 @@ def predict(
 ) -> None:
     """An architecture's latency with its interval, block by block."""
     from hwbench.errors import UsageError
+    from hwbench.spaces import architecture_file
     from hwbench.tables import opening
     from hwbench.workflows.exchange import space_of
 
@@ -68,7 +70,7 @@ def predict(
     space = space_of(found, space_name)
     if (architecture is None) == (random is None):
         raise UsageError("Give either an architecture or --random SEED.")
-    chosen = space.sample(1, random or 0) if architecture is None else space.read(architecture)
+    chosen = space.sample(1, random or 0) if architecture is None else architecture_file.read(space, architecture)
     prediction = opening.source_of(found, space).explain(chosen)
     if json:
         print_json({"architecture": chosen[0].tolist(), "labels": space.describe(chosen), "prediction": prediction})

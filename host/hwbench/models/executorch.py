@@ -16,7 +16,6 @@ from importlib import metadata
 from typing import TYPE_CHECKING, Any
 
 import msgspec
-import numpy as np
 
 from hwbench.errors import ModelError
 from hwbench.models.formats import Delegate, Precision, check_combination

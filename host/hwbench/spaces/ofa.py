@@ -9,9 +9,11 @@ Five stages of 2 to 4 blocks; each block has kernel 3, 5, 7 and expansion 3, 4, 
 
 from __future__ import annotations
 
+import itertools
 import math
 import re
 from collections.abc import Sequence
+from functools import cached_property
 
 import numpy as np
 
@@ -37,6 +39,15 @@ _NAME = re.compile(r"^ofa-w(\d\.\d{1,2})-r(\d{1,4}(?:\.\d{1,4})*)-c(\d{1,6})$")
 
 class OfaChain(ChainSpace, frozen=True, dict=True):
     """The space at one resolution. `size` counts networks, and `sample` draws depths uniformly."""
+
+    @cached_property
+    def combinations(self) -> tuple[Architectures, ...]:
+        """One per network: nothing comes after a stage's first `zero`."""
+        blocks = len(KERNELS) * len(EXPANSIONS)
+        always = np.arange(blocks, dtype=np.uint8)[:, None]
+        both = itertools.product(range(blocks + 1), repeat=DEEPEST - SHALLOWEST)
+        tail = np.array([choices for choices in both if list(choices) == _zeros_last(choices)], np.uint8)
+        return (*[always] * SHALLOWEST, tail) * STAGES
 
     @property
     def size(self) -> int:
@@ -86,6 +97,10 @@ def build(width: float = 1.2, resolution: int = 224, classes: int = 1000) -> Ofa
             NamedBlock("classifier", LinearBlock(mix_width, classes)),
         ),
     )
+
+
+def _zeros_last(choices: Sequence[int]) -> list[int]:
+    return sorted(choices, key=lambda choice: choice == len(KERNELS) * len(EXPANSIONS))
 
 
 def _block(shape: Shape, width: int, kernel: int, expansion: int, stage: int, index: int) -> MBConv:

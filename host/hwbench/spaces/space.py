@@ -95,6 +95,11 @@ class Space(msgspec.Struct, metaclass=_AbstractStruct, frozen=True, dict=True):
         return math.prod(int(count) for count in self.choice_counts)
 
     @cached_property
+    def combinations(self) -> tuple[Architectures, ...]:
+        """The positions in groups that depend on nothing outside; per group its allowed choices, (m, positions)."""
+        return tuple(np.arange(count, dtype=np.uint8)[:, None] for count in self.choice_counts)
+
+    @cached_property
     def rows_by_key(self) -> dict[str, int]:
         """Place of each block in `distinct_blocks`, by key."""
         return {block.key: row for row, block in enumerate(self.distinct_blocks)}
@@ -228,6 +233,10 @@ class ResolutionSpace(Space, frozen=True, dict=True):
     @cached_property
     def distinct_blocks(self) -> tuple[Block, ...]:
         return distinct(block for chain in self.chains for block in chain.distinct_blocks)
+
+    @cached_property
+    def combinations(self) -> tuple[Architectures, ...]:
+        return (np.arange(len(self.chains), dtype=np.uint8)[:, None], *self.chains[0].combinations)
 
     @property
     def size(self) -> int:

@@ -8,6 +8,7 @@ and exported, but no architecture is a sum of such rows.
 from __future__ import annotations
 
 import math
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Literal, TypeAlias, get_args
 
@@ -19,7 +20,7 @@ from hwbench import files
 from hwbench.errors import CorruptFile, DataError
 from hwbench.files import Upgrade
 from hwbench.spaces.space import ChainSpace, NamedBlock, Space
-from hwbench.tables.source import Latencies, Prediction, Term, block_offers, refuse_missing
+from hwbench.tables.source import Latencies, Parts, Prediction, Sum, Term, block_offers, refuse_missing
 
 KIND = "import"
 VERSION = 1
@@ -121,6 +122,10 @@ class ImportedSource:
         searched = (f"{choice.name}/{label}" for choice in self.space.choices for label in choice.labels)
         return (*(named.name for named in self._fixed()), *searched)
 
+    def lacking(self) -> tuple[str, ...]:
+        """The keys of `needed` that the table does not have."""
+        return tuple(key for key in self.needed() if key not in self._rows)
+
     def keys_of(self, architecture: ArrayLike) -> tuple[str, ...]:
         """The key of each row that one architecture is a sum of."""
         return tuple(key for _, key in self._terms(architecture))
@@ -143,14 +148,14 @@ class ImportedSource:
 
     def offered_us(self) -> tuple[float, tuple[NDArray[np.float64], ...]]:
         """The sum of what is fixed, and for each position the latency of each choice (NaN: missing)."""
-        values = {key: row.value for key, row in self._rows.items()}
-        if self.table.kind == "block":
-            fixed, offered = block_offers(self.space, values)
-            return fixed + self.table.offset, offered
-        fixed = sum((values.get(named.name, math.nan) for named in self._fixed()), self.table.offset)
-        return fixed, tuple(
-            np.array([values.get(f"{choice.name}/{label}", math.nan) for label in choice.labels])
-            for choice in self.space.choices
+        return self._offered({key: row.value for key, row in self._rows.items()}, self.table.offset)
+
+    def offered_parts(self) -> Parts:
+        """What the upper end of an interval is made of; infinite variances where the source gives no spread."""
+        variances = {key: _NORMAL_975**2 * self._parts(key)[1] for key in self._rows}
+        nothing = dict.fromkeys(self._rows, 0.0)
+        return Parts(
+            Sum(*self.offered_us()), Sum(*self._offered(variances)), Sum(*self._offered(nothing)), relative=0.0
         )
 
     def explain(self, architecture: ArrayLike) -> Prediction:
@@ -167,6 +172,19 @@ class ImportedSource:
             terms.append(Term("offset", ", ".join(self.table.offset_covers), offset, offset, offset, ()))
         value, lower, upper = (float(part[0]) for part in (total.mean_us, total.lower_us, total.upper_us))
         return Prediction(value, lower, upper, upper - value, None, tuple(terms))
+
+    def _offered(
+        self, values: Mapping[str, float], offset: float = 0.0
+    ) -> tuple[float, tuple[NDArray[np.float64], ...]]:
+        """`values` by key as the sum of what is fixed, `offset` included, and per position of each choice."""
+        if self.table.kind == "block":
+            fixed, offered = block_offers(self.space, values)
+            return fixed + offset, offered
+        fixed = sum((values.get(named.name, math.nan) for named in self._fixed()), offset)
+        return fixed, tuple(
+            np.array([values.get(f"{choice.name}/{label}", math.nan) for label in choice.labels])
+            for choice in self.space.choices
+        )
 
     def _terms(self, architecture: ArrayLike) -> list[tuple[str, str]]:
         """Name and key of each row that an architecture is a sum of."""

@@ -60,6 +60,25 @@ class Prediction(msgspec.Struct, frozen=True):
     terms: tuple[Term, ...]
 
 
+class Sum(msgspec.Struct, frozen=True):
+    """A quantity that adds up: `fixed`, and for each position what each choice adds (NaN: not known)."""
+
+    fixed: float
+    offered: tuple[NDArray[np.float64], ...]
+
+
+class Parts(msgspec.Struct, frozen=True):
+    """What a prediction adds up to, with S for a sum over rows:
+
+    upper_us = mean + sqrt(S variance + (S shared_us)^2 + (relative * mean)^2)        mean = S mean_us
+    """
+
+    mean_us: Sum
+    variance: Sum
+    shared_us: Sum
+    relative: float
+
+
 class TableSource:
     """A lookup table as a latency source for a space.
 
@@ -75,6 +94,10 @@ class TableSource:
     def needed(self) -> tuple[str, ...]:
         """Every key that the space asks for."""
         return tuple(block.key for block in self.space.distinct_blocks)
+
+    def lacking(self) -> tuple[str, ...]:
+        """The keys of `needed` that the table does not have."""
+        return tuple(key for key in self.needed() if key not in self._rows)
 
     def keys_of(self, architecture: ArrayLike) -> tuple[str, ...]:
         """The key of each row that one architecture is a sum of."""
@@ -100,6 +123,14 @@ class TableSource:
     def offered_us(self) -> tuple[float, tuple[NDArray[np.float64], ...]]:
         """The sum of the fixed blocks, and for each position the latency of each choice (NaN: missing)."""
         return block_offers(self.space, {key: row.value_us for key, row in self._rows.items()})
+
+    def offered_parts(self) -> Parts:
+        """What the upper end of an interval is made of. Raises DataError for a space that is no chain."""
+        rows = {key: self._parts(key) for key in self._rows}
+        mean, _, variance, _, shared = (
+            Sum(*block_offers(self.space, {key: parts[column] for key, parts in rows.items()})) for column in range(5)
+        )
+        return Parts(mean, variance, shared, self._additivity() or 0.0)
 
     def explain(self, architecture: ArrayLike) -> Prediction:
         """One architecture with its terms. Raises MissingRows naming every missing key."""

@@ -51,11 +51,23 @@ def front(latency_us: Floats, accuracy: Floats) -> NDArray[np.intp]:
     Both of shape (n,); NaN in either keeps an architecture out. Of equals in both the first is taken.
     """
     known = np.flatnonzero(np.isfinite(latency_us) & np.isfinite(accuracy))
-    order = known[np.lexsort((known, -accuracy[known], latency_us[known]))]
-    if not len(order):
-        return order
-    best_before = np.concatenate([[-np.inf], np.maximum.accumulate(accuracy[order])[:-1]])
-    found: NDArray[np.intp] = order[accuracy[order] > best_before]
+    found: NDArray[np.intp] = known[undominated(latency_us[known], accuracy[known])]
+    return found
+
+
+def undominated(cost: Floats, score: Floats) -> NDArray[np.intp]:
+    """Places of those that no other equals in one and beats in the other, by rising cost; of equals the first."""
+    order = np.argsort(cost, kind="stable")
+    ordered = score[order]
+    rising = np.empty(len(order), bool)
+    rising[:1] = True
+    np.greater(ordered[1:], np.maximum.accumulate(ordered)[:-1], out=rising[1:])
+    kept = order[rising]
+    # Of equal costs the last one kept has the best score.
+    best = np.empty(len(kept), bool)
+    best[-1:] = True
+    np.not_equal(cost[kept[1:]], cost[kept[:-1]], out=best[:-1])
+    found: NDArray[np.intp] = kept[best]
     return found
 
 

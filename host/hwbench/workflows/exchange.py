@@ -12,6 +12,7 @@ from hwbench import spaces
 from hwbench.errors import DataError, Incomparable, UsageError
 from hwbench.files import write_atomically
 from hwbench.records import Measurement, Target
+from hwbench.spaces import architecture_file
 from hwbench.spaces.space import Space
 from hwbench.tables import formats, imported, lookup, matrix, opening
 from hwbench.tables.formats import plain_csv
@@ -70,7 +71,7 @@ def import_table(
     if architecture is not None:
         if space is None:
             raise UsageError(f"{path} does not say of which space its rows are.", hint="Add --space.")
-        single = opening.coverage_of_architecture(content, space, space.read(architecture))
+        single = opening.coverage_of_architecture(content, space, architecture_file.read(space, architecture))
     imported.save(content, output)
     return ImportResult(content, output, whole, single)
 

@@ -22,6 +22,7 @@ from hwbench.measure.session import Session
 from hwbench.models.formats import SUFFIXES, Engine, format_of
 from hwbench.records import DeviceRecord, Measurement, Target
 from hwbench.tables.lookup import LaunchRecord
+from hwbench.workflows.architecture_models import as_models, is_architecture
 from hwbench.workflows.model_rows import anchor_models, exporting, write_rows
 from hwbench.workflows.profile import launch_records
 from hwbench.workflows.settings import MeasureOptions, baseline_store, campaign_settings, target_of
@@ -92,11 +93,26 @@ def profile_models(
 ) -> ModelsResult:
     """Latency of each model file, and with `passes` its peak memory and per-op table.
 
-    The files decide the engine, whatever `options` says. Raises UsageError for files of several engines,
+    The files decide the engine, whatever `options` says; an architecture file becomes a model of theirs with random
+    weights, or of `options` where there are no others. Raises UsageError for files of several engines,
     DataError for a missing file, ModelError for one that is no model or does not run, DeviceBusy, RunnerError.
     """
-    options = msgspec.structs.replace(options or MeasureOptions(), engine=engine_of(models))
-    device = device or LocalDevice()
+    options = options or MeasureOptions()
+    if given := [path for path in models if not is_architecture(path)]:
+        options = msgspec.structs.replace(options, engine=engine_of(given))
+    with as_models(models, options, on_progress) as written:
+        return _profile_files(models, written, device or LocalDevice(), options, passes, on_progress)
+
+
+def _profile_files(
+    names: Sequence[Path],
+    models: Sequence[Path],
+    device: Device,
+    options: MeasureOptions,
+    passes: bool,
+    on_progress: Callable[[Progress], None],
+) -> ModelsResult:
+    """`profile_models` of model files alone, under the names that the user knows them by."""
     record = device.record()
     target = target_of(device, record.id, msgspec.structs.replace(options, cache="warm"))
     folder = Path(tempfile.mkdtemp(prefix="hwbench-"))
@@ -115,7 +131,8 @@ def profile_models(
             extra = [_extra(device, rows, options, name, session) for name in ("memory", "profile")] if passes else []
             models_rows = [row for row in rows if not row.anchor]
             profiles = tuple(
-                _profile(path, row, campaign, extra) for path, row in zip(models, models_rows, strict=True)
+                _profile(name, path, row, campaign, extra)
+                for name, path, row in zip(names, models, models_rows, strict=True)
             )
     finally:
         shutil.rmtree(folder, ignore_errors=True)
@@ -207,10 +224,10 @@ def _extra(
     return _Extra(read_results(results, [job.id for job in plan.jobs]), trouble)
 
 
-def _profile(path: Path, row: ModelRow, campaign: Campaign, extra: Sequence[_Extra]) -> ModelProfile:
+def _profile(name: Path, path: Path, row: ModelRow, campaign: Campaign, extra: Sequence[_Extra]) -> ModelProfile:
     if row.id not in campaign.estimates.measurements:
         reason = campaign.samples.failures.get(row.id, "it gave no result")
-        raise ModelError(f"{path} does not run: {reason}.", hint="Check that it is a complete model file.")
+        raise ModelError(f"{name} does not run: {reason}.", hint="Check that it is a complete model file.")
     load: LoadLine = campaign.samples.loads[row.id]
     wall = np.concatenate(
         [np.asarray(v.wall_ns, float) / 1e3 for result in campaign.results for v in result.visits if v.job == row.id]
@@ -222,7 +239,7 @@ def _profile(path: Path, row: ModelRow, campaign: Campaign, extra: Sequence[_Ext
     notes = [f"{f.stage}: {f.message}" for r in passes for f in r.failures if f.job == row.id]
     notes += [found.trouble for found in extra if found.trouble]
     return ModelProfile(
-        model=str(path),
+        model=str(name),
         sha256=row.sha256,
         bytes=path.stat().st_size,
         load_us=load.load_ns / 1e3,

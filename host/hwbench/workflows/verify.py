@@ -11,19 +11,16 @@ import numpy as np
 from numpy.typing import NDArray
 
 from hwbench import files, spaces
-from hwbench.devices import Device, LocalDevice
-from hwbench.errors import DataError, Incomparable, UsageError
-from hwbench.measure.campaign import Campaign, Progress, run
+from hwbench.devices import Device
+from hwbench.errors import DataError, UsageError
+from hwbench.measure.campaign import Campaign, Progress
 from hwbench.measure.session import Session
 from hwbench.measure.statistics import spearman
-from hwbench.models.formats import FORMATS, Delegate, Engine, Precision
-from hwbench.records import Target
 from hwbench.tables import lookup
-from hwbench.tables.lookup import Additivity, LaunchRecord, LookupTable, SamplesFile
+from hwbench.tables.lookup import Additivity, LaunchRecord, SamplesFile
 from hwbench.tables.source import TableSource
-from hwbench.workflows.model_rows import anchor_models, exporting, network_models, write_rows
+from hwbench.workflows.networks import bench_of, measure
 from hwbench.workflows.profile import launch_records, write_samples
-from hwbench.workflows.settings import MeasureOptions, baseline_store, campaign_settings, target_of
 
 KIND = "verification"
 VERSION = 1
@@ -73,38 +70,23 @@ def verify(
     if networks < _FEWEST:
         raise UsageError(f"Verifying needs at least {_FEWEST} networks, not {networks}.")
     table = lookup.load(path)
-    device = device or LocalDevice()
-    record = device.record()
-    options = _options(table, preset, seed)
-    target = target_of(device, record.id, options)
-    _comparable(table.target, target, path)
+    bench = bench_of(table, path, device, preset, seed)
     space = spaces.get(table.space)
-    source = TableSource(table, space)
     architectures = space.sample(networks, seed)
-    predicted = source.predict(architectures).mean_us
-    folder = path.with_name(f"{path.name}.verify.session")
-    if not resume and folder.exists():
-        Session(folder, ()).remove()
-    with device.lock():
-        decisive = {"table": table.created_at, "networks": str(networks), "seed": str(seed), "preset": options.preset}
-        session = Session.open(folder, decisive, resume)
-        rows = write_rows(
-            anchor_models() + network_models(space, architectures), options, folder, exporting(on_progress)
-        )
-        # A network evicts its own weights; nothing needs flushing between its invokes.
-        settings = campaign_settings(options, flush_bytes=0)
-        store = baseline_store()
-        known = store.load(target, record.boot_id)
-        campaign = run(device, rows, settings, session, known, on_progress)
-        store.keep(target, record.boot_id, campaign.gate.baseline_us)
+    predicted = TableSource(table, space).predict(architectures).mean_us
+
+    def finish(campaign: Campaign, session: Session) -> Verification:
         result = _compare(path, architectures, predicted, campaign, seed)
         if keep:
             samples = write_samples(verification_path(path), session)
             result = msgspec.structs.replace(result, samples=samples)
             files.save(verification_path(path), KIND, VERSION, result)
             lookup.save(msgspec.structs.replace(table, additivity=result.additivity), path)
-        session.remove()
-    return result
+        return result
+
+    decisive = {"table": table.created_at, "networks": str(networks), "seed": str(seed)}
+    folder = path.with_name(f"{path.name}.verify.session")
+    return measure(bench, table, architectures, folder, decisive, finish, resume=resume, on_progress=on_progress)
 
 
 def additivity_of(predicted_us: NDArray[np.float64], measured_us: NDArray[np.float64], seed: int) -> Additivity:
@@ -159,28 +141,3 @@ def _compare(
     )
     additivity = additivity_of(predicted[kept], np.array([network.measured_us for network in networks]), seed)
     return Verification(table.name, additivity, networks, launch_records(campaign), campaign.seconds)
-
-
-def _options(table: LookupTable, preset: str | None, seed: int) -> MeasureOptions:
-    target = table.target
-    precision: Precision = "int8" if target.precision == "int8" else "fp32"
-    engine: Engine = "executorch" if target.engine.name == "executorch" else "litert"
-    delegate: Delegate = next((known for known in FORMATS[engine].delegates if known == target.delegate), "xnnpack")
-    cores = () if " of " in target.cores else tuple(int(core) for core in target.cores.split(","))
-    return MeasureOptions(
-        preset=preset or table.preset,
-        precision=precision,
-        delegate=delegate,
-        threads=target.threads,
-        cores=cores,
-        cache="warm" if target.cache == "warm" else "cold",
-        seed=seed,
-        engine=engine,
-    )
-
-
-def _comparable(table: Target, now: Target, path: Path) -> None:
-    fields = [name for name in Target.__struct_fields__ if getattr(table, name) != getattr(now, name)]
-    if fields:
-        described = "; ".join(f"{name} was {getattr(table, name)}, is {getattr(now, name)}" for name in fields)
-        raise Incomparable(f"{path} belongs to another target: {described}.", hint="Verify it where it was measured.")

@@ -1,0 +1,99 @@
+"""Whole networks of a table's space, measured on the table's own target."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from pathlib import Path
+from typing import TypeVar
+
+import msgspec
+
+from hwbench import spaces
+from hwbench.devices import Device, LocalDevice
+from hwbench.errors import Incomparable
+from hwbench.measure.campaign import Campaign, Progress, run
+from hwbench.measure.session import Session
+from hwbench.models.formats import FORMATS, Delegate, Engine, Precision
+from hwbench.records import DeviceRecord, Target
+from hwbench.spaces.space import Architectures
+from hwbench.tables.lookup import LookupTable
+from hwbench.workflows.model_rows import anchor_models, exporting, network_models, write_rows
+from hwbench.workflows.settings import MeasureOptions, baseline_store, campaign_settings, target_of
+
+T = TypeVar("T")
+
+
+class Bench(msgspec.Struct, frozen=True):
+    """A device that was found to be the target of a table, with the options that make it so."""
+
+    device: Device
+    record: DeviceRecord
+    target: Target
+    options: MeasureOptions
+
+
+def bench_of(table: LookupTable, path: Path, device: Device | None, preset: str | None, seed: int) -> Bench:
+    """Where the table was measured. Raises Incomparable when the device is now another target, naming the fields."""
+    device = device or LocalDevice()
+    record = device.record()
+    options = _options(table, preset, seed)
+    target = target_of(device, record.id, options)
+    fields = [name for name in Target.__struct_fields__ if getattr(table.target, name) != getattr(target, name)]
+    if fields:
+        described = "; ".join(
+            f"{name} was {getattr(table.target, name)}, is {getattr(target, name)}" for name in fields
+        )
+        raise Incomparable(f"{path} belongs to another target: {described}.", hint="Measure where it was measured.")
+    return Bench(device, record, target, options)
+
+
+def measure(
+    bench: Bench,
+    table: LookupTable,
+    architectures: Architectures,
+    folder: Path,
+    decisive: Mapping[str, str],
+    finish: Callable[[Campaign, Session], T],
+    *,
+    resume: bool = False,
+    on_progress: Callable[[Progress], None] = lambda _: None,
+) -> T:
+    """What `finish` makes of a campaign over the networks, `network-0`, `network-1`, ... as ids.
+
+    The session lies in `folder` until `finish` has returned; `decisive` is what must agree for it to be continued.
+    """
+    space = spaces.get(table.space)
+    if not resume and folder.exists():
+        Session(folder, ()).remove()
+    with bench.device.lock():
+        session = Session.open(folder, {**decisive, "preset": bench.options.preset}, resume)
+        rows = write_rows(
+            anchor_models() + network_models(space, architectures), bench.options, folder, exporting(on_progress)
+        )
+        # A network evicts its own weights; nothing needs flushing between its invokes.
+        settings = campaign_settings(bench.options, flush_bytes=0)
+        store = baseline_store()
+        known = store.load(bench.target, bench.record.boot_id)
+        campaign = run(bench.device, rows, settings, session, known, on_progress)
+        store.keep(bench.target, bench.record.boot_id, campaign.gate.baseline_us)
+        result = finish(campaign, session)
+        session.remove()
+    return result
+
+
+def _options(table: LookupTable, preset: str | None, seed: int) -> MeasureOptions:
+    target = table.target
+    precision: Precision = "int8" if target.precision == "int8" else "fp32"
+    engine: Engine = "executorch" if target.engine.name == "executorch" else "litert"
+    delegate: Delegate = next((known for known in FORMATS[engine].delegates if known == target.delegate), "xnnpack")
+    cores = () if " of " in target.cores else tuple(int(core) for core in target.cores.split(","))
+    return MeasureOptions(
+        preset=preset or table.preset,
+        precision=precision,
+        delegate=delegate,
+        threads=target.threads,
+        cores=cores,
+        cache="warm" if target.cache == "warm" else "cold",
+        seed=seed,
+        engine=engine,
+    )

@@ -1,0 +1,60 @@
+"""Candidates of a search measured on this computer; an architecture file profiled as a network."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+
+import msgspec
+import numpy as np
+
+from hwbench import spaces
+from hwbench.spaces import architecture_file
+from hwbench.tables import lookup
+from hwbench.tables.source import TableSource
+from tests.conftest import TINY, Hwbench
+
+SPACE = spaces.get(TINY)
+
+
+def test_the_first_candidate_that_holds_is_the_answer(hwbench: Hwbench, tiny_table: Path, tmp_path: Path) -> None:
+    source = TableSource(lookup.load(tiny_table), SPACE)
+    limit = 2 * float(np.median(source.predict(SPACE.sample(200, 0)).mean_us))
+    words = ("search", "--table", tiny_table, "--limit", f"{limit:.3f}us", "--verify", "2", "-o", "found.json")
+    done = hwbench(*words, "--json")
+    assert done.returncode == 0, done.stderr
+    found = json.loads(done.stdout)
+    assert [one["candidate"] for one in found["measured"]] == [0, 1]
+    assert all(one["holds"] == (one["value_us"] <= limit) for one in found["measured"])
+    assert found["measured"][0]["lower_us"] <= found["measured"][0]["latency_us"] <= found["measured"][0]["upper_us"]
+    assert found["answer"] == found["candidates"][0]
+    assert architecture_file.load(tmp_path / "found.json").choices == tuple(found["answer"]["architecture"])
+    assert not tiny_table.with_name(f"{tiny_table.name}.search.session").exists()
+    profiled = json.loads(hwbench("profile", "found.json", "--json").stdout)
+    (model,) = profiled["models"]
+    assert model["model"] == "found.json"
+    assert 0.3 < model["latency"]["value_us"] / found["measured"][0]["latency_us"] < 3
+
+
+def test_when_none_holds_the_exit_code_is_1_and_nothing_is_written(
+    hwbench: Hwbench, tiny_table: Path, tmp_path: Path
+) -> None:
+    # A table that says a tenth of what the device needs.
+    table = lookup.load(tiny_table)
+    rows = []
+    for row in table.rows:
+        assert row.measurement is not None
+        lower, value, upper = (getattr(row.measurement, name) / 10 for name in ("lower_us", "value_us", "upper_us"))
+        shrunk = msgspec.structs.replace(row.measurement, lower_us=lower, value_us=value, upper_us=upper)
+        rows.append(msgspec.structs.replace(row, measurement=shrunk))
+    wrong = msgspec.structs.replace(table, rows=tuple(rows))
+    lookup.save(wrong, tmp_path / "wrong.json")
+    limit = float(TableSource(wrong, SPACE).predict(SPACE.sample(200, 0)).mean_us.max())
+    words = ("search", "--table", "wrong.json", "--limit", f"{limit:.3f}us", "--confidence", "90", "--verify", "1")
+    done = hwbench(*words, "-o", "found.json", "--json")
+    assert done.returncode == 1, done.stderr
+    found = json.loads(done.stdout)
+    assert found["answer"] is found["architecture"] is None
+    assert found["measured"][0]["holds"] is False
+    assert not (tmp_path / "found.json").exists()
+    assert "None of the 1 measured candidates holds" in hwbench(*words, "-o", "found.json").stdout
