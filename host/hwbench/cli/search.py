@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from contextlib import ExitStack
 from enum import StrEnum
 from pathlib import Path
 from typing import Annotated
@@ -64,11 +65,14 @@ def search(
         count=count,
         settings=settings,
     )
-    with progress_bar() as report:
+    with ExitStack() as opened, progress_bar() as report:
+        measuring = find(device, python) if verify else None
+        if measuring is not None:
+            opened.callback(measuring.close)
         found = search_tables(
             question,
             verify=verify,
-            device=find(device, python) if verify else None,
+            device=measuring,
             preset=preset.value if preset else None,
             output=output,
             overwrite=overwrite,
