@@ -59,7 +59,7 @@ def estimate(samples: Samples, estimator: Estimator, gate: Gate, seed: int = 0) 
             drift_corrected_us=level(values[job] / own, estimator),
             flags=_flags(found, samples, job, found_interval.within, gate),
             launches=count,
-            rounds=_rounds(found, own),
+            rounds_json=_rounds(found, own).as_json(),
         )
     return Estimates(measurements, within, spread)
 

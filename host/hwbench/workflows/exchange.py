@@ -221,8 +221,9 @@ def _merge_measured(tables: Mapping[str, LookupTable]) -> LookupTable:
 
 
 def _later(found: Measurement, shift: int) -> Measurement:
-    rounds = msgspec.structs.replace(found.rounds, launch=tuple(launch + shift for launch in found.rounds.launch))
-    return msgspec.structs.replace(found, rounds=rounds)
+    rounds = found.rounds
+    later = msgspec.structs.replace(rounds, launch=tuple(launch + shift for launch in rounds.launch))
+    return msgspec.structs.replace(found, rounds_json=later.as_json())
 
 
 def _agree(first_name: str, first: object, name: str, other: object, fields: Sequence[str]) -> None:
