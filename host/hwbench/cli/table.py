@@ -1,4 +1,4 @@
-"""hwbench table show | predict | verify, and where import, export and merge join them"""
+"""hwbench table show | predict | verify, and where the commands of other modules join them"""
 
 from __future__ import annotations
 
@@ -7,6 +7,7 @@ from typing import Annotated
 
 import typer
 
+from hwbench.cli.diff import diff
 from hwbench.cli.exchange import export, import_, merge
 from hwbench.cli.options import DeviceOption, PresetName, PythonOption
 from hwbench.cli.output import Json, print_json, print_view, progress_bar
@@ -18,6 +19,7 @@ app = typer.Typer(no_args_is_help=True, help="Look at a table, use it, check it,
 app.command("import")(import_)
 app.command()(export)
 app.command()(merge)
+app.command()(diff)
 
 
 @app.command()

@@ -9,7 +9,7 @@ import msgspec
 import numpy as np
 
 from hwbench import spaces
-from hwbench.errors import DataError, Incomparable, UsageError
+from hwbench.errors import DataError, UsageError
 from hwbench.files import write_atomically
 from hwbench.records import Measurement, Target
 from hwbench.spaces.space import Space
@@ -17,11 +17,17 @@ from hwbench.tables import formats, imported, lookup, matrix, opening
 from hwbench.tables.formats import plain_csv
 from hwbench.tables.formats.document import Options
 from hwbench.tables.imported import ImportedTable, Refused
+from hwbench.tables.likeness import require_same
 from hwbench.tables.lookup import LookupTable
 from hwbench.tables.matrix import LatencyMatrix
 from hwbench.tables.opening import AnyTable, Coverage
 
 IMPORT_FOLDER = Path("hwbench-results") / "imported"
+
+# What parts of one table have in common.
+_IMPORTED_FIELDS = ("space", "metric", "target", "kind", "offset", "offset_covers")
+_MEASURED_FIELDS = ("metric", "estimator", "flush_bytes", "preset")
+_MERGE_HINT = "Tables of different targets become a matrix with --random."
 
 
 class ImportResult(msgspec.Struct, frozen=True):
@@ -164,7 +170,7 @@ def _merge_imported(tables: Mapping[str, ImportedTable]) -> ImportedTable:
     rows = {row.key: row for row in first.rows}
     refused = list(first.record.refused)
     for name, table in others:
-        _agree(first_name, first, name, table, ("space", "metric", "target", "kind", "offset", "offset_covers"))
+        require_same(first_name, first, name, table, _IMPORTED_FIELDS, hint=_MERGE_HINT)
         for row in table.rows:
             if rows.setdefault(row.key, row) != row:
                 raise DataError(f"{name} and another table have different values for {row.key}.")
@@ -188,8 +194,8 @@ def _merge_measured(tables: Mapping[str, LookupTable]) -> LookupTable:
     rows, launches = list(first.rows), list(first.launches)
     owners = {row.key: first_name for row in rows}
     for name, table in others:
-        _agree(first_name, first.target, name, table.target, Target.__struct_fields__)
-        _agree(first_name, first, name, table, ("metric", "estimator", "flush_bytes", "preset"))
+        require_same(first_name, first.target, name, table.target, Target.__struct_fields__, hint=_MERGE_HINT)
+        require_same(first_name, first, name, table, _MEASURED_FIELDS, hint=_MERGE_HINT)
         if twice := [row.key for row in table.rows if row.key in owners]:
             raise DataError(
                 f"{name} and {owners[twice[0]]} both have {twice[0]}"
@@ -224,16 +230,6 @@ def _later(found: Measurement, shift: int) -> Measurement:
     rounds = found.rounds
     later = msgspec.structs.replace(rounds, launch=tuple(launch + shift for launch in rounds.launch))
     return msgspec.structs.replace(found, rounds_json=later.as_json())
-
-
-def _agree(first_name: str, first: object, name: str, other: object, fields: Sequence[str]) -> None:
-    differing = [field for field in fields if getattr(first, field) != getattr(other, field)]
-    if differing:
-        described = "; ".join(f"{field} {getattr(first, field)}, {getattr(other, field)}" for field in differing)
-        raise Incomparable(
-            f"{first_name} and {name} are not of one target: {described}.",
-            hint="Tables of different targets become a matrix with --random.",
-        )
 
 
 def _save(content: AnyTable | LatencyMatrix, output: Path, overwrite: bool) -> None:
