@@ -1,4 +1,4 @@
-"""Simulated pairs of targets whose agreement is known, and runs of one device whose differences are."""
+"""Simulated targets whose agreement is known, runs whose differences are, and made-up devices."""
 
 from __future__ import annotations
 
@@ -37,6 +37,16 @@ def launch_levels(rng: np.random.Generator, rows_us: Floats, launches: int = 6, 
     slowed_by = np.where(rng.random(own.shape) < 0.1, rng.exponential(0.05, own.shape), 0.0)
     common = 0.01 * rng.standard_normal() + 0.004 * rng.standard_normal(launches)
     found: Floats = np.log(rows_us)[:, None] + own + stays[:, None] + slowed_by + common
+    return found
+
+
+def block_latencies(rng: np.random.Generator, features: Floats, spread: float = 0.2) -> Floats:
+    """Microseconds of blocks on a made-up device, shape (blocks,), from `features` (blocks, PHYSICAL_FEATURES).
+
+    A cost per operation and byte, each block by a factor of its own (standard deviation `spread` of its logarithm).
+    """
+    costs = np.array([1 / 3000, 1 / 300, 1 / 4000, 1 / 9000, 1 / 9000, 4, 4, 1])
+    found: Floats = features @ costs * np.exp(spread * rng.standard_normal(len(features)))
     return found
 
 

@@ -9,6 +9,7 @@ import typer
 
 from hwbench.cli.diff import diff
 from hwbench.cli.exchange import export, import_, merge
+from hwbench.cli.fit import fit
 from hwbench.cli.options import DeviceOption, PresetName, PythonOption
 from hwbench.cli.output import Json, print_json, print_view, progress_bar
 
@@ -20,6 +21,7 @@ app.command("import")(import_)
 app.command()(export)
 app.command()(merge)
 app.command()(diff)
+app.command()(fit)
 
 
 @app.command()

@@ -30,6 +30,11 @@ def one_hot(space: Space, architectures: ArrayLike) -> NDArray[np.float64]:
     return encoded
 
 
+def block_counts(space: Space, architectures: ArrayLike) -> NDArray[np.float64]:
+    """How often each network has each of the space's distinct blocks, shape (n, blocks)."""
+    return space.total(np.eye(len(space.distinct_blocks)), architectures)
+
+
 def block_features(block: Block, bytes_per_value: int = 4) -> NDArray[np.float64]:
     """What the hardware has to do for one block, in the order of PHYSICAL_FEATURES."""
     features = dict.fromkeys(PHYSICAL_FEATURES, 0.0)

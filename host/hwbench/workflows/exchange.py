@@ -25,7 +25,7 @@ from hwbench.tables.opening import AnyTable, Coverage
 IMPORT_FOLDER = Path("hwbench-results") / "imported"
 
 # What parts of one table have in common.
-_IMPORTED_FIELDS = ("space", "metric", "target", "kind", "offset", "offset_covers")
+_IMPORTED_FIELDS = ("space", "metric", "target", "kind", "offset", "offset_covers", "sum_error")
 _MEASURED_FIELDS = ("metric", "estimator", "flush_bytes", "preset")
 _MERGE_HINT = "Tables of different targets become a matrix with --random."
 
