@@ -6,6 +6,7 @@ from collections.abc import Collection
 
 import msgspec
 import numpy as np
+from numpy.typing import NDArray
 
 from hwbench.measure.statistics import Floats
 from hwbench.tables.lookup import LookupTable, Row
@@ -47,6 +48,18 @@ def block_latencies(rng: np.random.Generator, features: Floats, spread: float = 
     """
     costs = np.array([1 / 3000, 1 / 300, 1 / 4000, 1 / 9000, 1 / 9000, 4, 4, 1])
     found: Floats = features @ costs * np.exp(spread * rng.standard_normal(len(features)))
+    return found
+
+
+def biased(
+    rng: np.random.Generator, latencies: Floats, stages: NDArray[np.int64], common: float, stage: float, row: float
+) -> Floats:
+    """What blocks truly take where a table says `latencies`: a factor of all, factors of stages and of single rows.
+
+    `common` is the logarithm of the first, `stage` and `row` standard deviations of those of the others.
+    """
+    parts = stage * rng.standard_normal(int(stages.max()) + 1)
+    found: Floats = latencies * np.exp(common + parts[stages] + row * rng.standard_normal(len(latencies)))
     return found
 
 

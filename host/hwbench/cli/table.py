@@ -7,6 +7,7 @@ from typing import Annotated
 
 import typer
 
+from hwbench.cli.calibrate import calibrate
 from hwbench.cli.diff import diff
 from hwbench.cli.exchange import export, import_, merge
 from hwbench.cli.fit import fit
@@ -22,6 +23,7 @@ app.command()(export)
 app.command()(merge)
 app.command()(diff)
 app.command()(fit)
+app.command()(calibrate)
 
 
 @app.command()

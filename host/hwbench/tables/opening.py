@@ -82,7 +82,7 @@ def coverage_of_network(table: AnyTable, network: Iterable[NamedBlock]) -> Cover
 def as_rows(table: LookupTable) -> ImportedTable:
     """A measured table as plain values: what the formats of others can hold. Spread and count are over visits."""
     rows = []
-    for key, found in table.measurements().items():
+    for key, found in table.calibrated().items():
         visits = found.rounds.value_us
         rows.append(ImportedRow(key, found.value_us, float(np.std(visits)) if visits else None, len(visits) or None))
     failed = tuple(

@@ -189,7 +189,7 @@ def _merge_imported(tables: Mapping[str, ImportedTable]) -> ImportedTable:
 
 
 def _merge_measured(tables: Mapping[str, LookupTable]) -> LookupTable:
-    """Rows side by side, launches numbered on; raw samples and additivity belong to the parts and are left there."""
+    """Rows side by side, launches numbered on; samples, additivity and calibration belong to the parts."""
     (first_name, first), *others = tables.items()
     rows, launches = list(first.rows), list(first.launches)
     owners = {row.key: first_name for row in rows}
@@ -223,6 +223,7 @@ def _merge_measured(tables: Mapping[str, LookupTable]) -> LookupTable:
         created_at=max(table.created_at for table in parts),
         samples=None,
         additivity=None,
+        calibration=None,
     )
 
 
