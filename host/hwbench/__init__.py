@@ -15,6 +15,9 @@ if TYPE_CHECKING:
     from hwbench.tables.lookup import LookupTable
     from hwbench.tables.lookup import load as load_table
     from hwbench.tables.source import TableSource
+    from hwbench.workflows.calibrate import calibrate
+    from hwbench.workflows.diff import diff
+    from hwbench.workflows.fit import fit
     from hwbench.workflows.profile import ProfileResult, profile
     from hwbench.workflows.profile_models import ModelsResult, profile_models
     from hwbench.workflows.settings import MeasureOptions
@@ -28,6 +31,9 @@ _HOMES = {
     "ProfileResult": ("hwbench.workflows.profile", "ProfileResult"),
     "TableSource": ("hwbench.tables.source", "TableSource"),
     "Verification": ("hwbench.workflows.verify", "Verification"),
+    "calibrate": ("hwbench.workflows.calibrate", "calibrate"),
+    "diff": ("hwbench.workflows.diff", "diff"),
+    "fit": ("hwbench.workflows.fit", "fit"),
     "load_table": ("hwbench.tables.lookup", "load"),
     "profile": ("hwbench.workflows.profile", "profile"),
     "profile_models": ("hwbench.workflows.profile_models", "profile_models"),
@@ -42,6 +48,9 @@ __all__ = [
     "ProfileResult",
     "TableSource",
     "Verification",
+    "calibrate",
+    "diff",
+    "fit",
     "load_table",
     "profile",
     "profile_models",
