@@ -57,8 +57,8 @@ def calibrate(
     """Corrects the rows of a table by whole networks, and writes it, by default as <table>.calibrated.json.
 
     `measured` and `held_out` are files that `verify` wrote, or matrices of one target. Without `measured` so many
-    random networks are measured, and in launches of their own as many others, on which the error is reported. The table
-    keeps its measured rows.
+    random networks are measured, and in launches of their own as many others, on which the error is reported; both lie
+    beside the output, as `measured` and `held_out` would have them. The table keeps its measured rows.
 
     Raises Incomparable for emulated results or another target, DataError, UsageError, MissingRows.
     """
@@ -72,15 +72,16 @@ def calibrate(
     table = msgspec.structs.replace(table, calibration=None)
     space = spaces.get(table.space)
 
-    def measure(own_seed: int) -> Networks:
+    def measure(own_seed: int, name: str) -> Networks:
         found = verifying.verify(
             path, networks, seed=own_seed, preset=preset, device=device, keep=False, on_progress=on_progress
         )
+        files.save(output.with_name(f"{output.stem}.{name}.json"), verifying.KIND, verifying.VERSION, found)
         return _of_verification(found, space)
 
     others: Networks | None = None
     if measured is None:
-        training, others = measure(seed), measure(seed + 1)
+        training, others = measure(seed, "networks"), measure(seed + 1, "held-out")
     else:
         training = read_networks(measured, space)
         if held_out is not None:
