@@ -23,8 +23,8 @@ FEWEST = 5
 _COMMON = (0.0, 0.03, 0.3)
 _STAGE = (0.0, 0.01, 0.02, 0.05, 0.1, 0.2)
 _NOISE = (0.002, 0.005, 0.01, 0.02, 0.05, 0.1)
-# The gain in squared error must be so many of its standard errors over left-out networks.
-_SURE = 1.7
+# The gain in absolute error must be so many of its standard errors over left-out networks.
+_SURE = 2.0
 _SMALLEST_FACTOR = 0.05
 
 
@@ -70,7 +70,7 @@ def corrections(
     left_out = np.sum([w * one.left_out for w, one in zip(weights, updates, strict=True)], axis=0)
     before = predicted_us / measured_us - 1
     after = predicted_us * (1 + left_out) / measured_us - 1
-    gain = before**2 - after**2
+    gain = np.abs(before) - np.abs(after)
     sure = bool(gain.mean() > _SURE * gain.std(ddof=1) / np.sqrt(len(gain)))
     if not sure:
         same = np.ones(shares.shape[1])
