@@ -15,8 +15,9 @@ import numpy as np
 
 from hwbench import spaces
 from hwbench.spaces import fbnet, hat, nasbench201
-from hwbench.tables import imported, matrix
+from hwbench.tables import formats, imported, matrix
 from hwbench.tables.formats import legacy_keys, ofa_tables, plain_csv, proxylessnas_yaml
+from hwbench.tables.formats.document import Options
 from hwbench.tables.imported import ImportedRow, ImportedTable, ImportRecord
 from hwbench.tables.matrix import Column, LatencyMatrix
 
@@ -120,6 +121,25 @@ def write_own(folder: Path) -> dict[str, Path]:
     imported.save(block_table("proxylessnas-w0.25-r32-c10"), paths["import"])
     matrix.save(small_matrix(), paths["matrix"])
     return paths
+
+
+def read_table(path: Path, **options: str) -> ImportedTable:
+    """The table of a foreign file; `options` as for an import."""
+    found = formats.read(path, Options(**options))  # type: ignore[arg-type]
+    assert isinstance(found, ImportedTable)
+    return found
+
+
+def read_matrix(path: Path, **options: str) -> LatencyMatrix:
+    """The matrix of a foreign file; `options` as for an import."""
+    found = formats.read(path, Options(**options))  # type: ignore[arg-type]
+    assert isinstance(found, LatencyMatrix)
+    return found
+
+
+def write(path: Path, text: str) -> Path:
+    path.write_text(text)
+    return path
 
 
 def mutate(data: bytes, rng: random.Random) -> bytes:

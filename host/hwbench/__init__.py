@@ -16,6 +16,9 @@ if TYPE_CHECKING:
     from hwbench.tables.lookup import LookupTable
     from hwbench.tables.lookup import load as load_table
     from hwbench.tables.source import TableSource
+    from hwbench.workflows.calibrate import calibrate
+    from hwbench.workflows.diff import diff
+    from hwbench.workflows.fit import fit
     from hwbench.workflows.profile import ProfileResult, profile
     from hwbench.workflows.profile_models import ModelsResult, profile_models
     from hwbench.workflows.search import SearchResult, find_architectures
@@ -35,6 +38,9 @@ _HOMES = {
     "SearchResult": ("hwbench.workflows.search", "SearchResult"),
     "TableSource": ("hwbench.tables.source", "TableSource"),
     "Verification": ("hwbench.workflows.verify", "Verification"),
+    "calibrate": ("hwbench.workflows.calibrate", "calibrate"),
+    "diff": ("hwbench.workflows.diff", "diff"),
+    "fit": ("hwbench.workflows.fit", "fit"),
     "find_architectures": ("hwbench.workflows.search", "find_architectures"),
     "load_table": ("hwbench.tables.lookup", "load"),
     "profile": ("hwbench.workflows.profile", "profile"),
@@ -55,7 +61,10 @@ __all__ = [
     "SearchResult",
     "TableSource",
     "Verification",
+    "calibrate",
+    "diff",
     "find_architectures",
+    "fit",
     "load_table",
     "profile",
     "profile_models",

@@ -72,7 +72,7 @@ def load(path: Path, kind: str, version: int, content: type[T], upgrades: Mappin
             loose = msgspec.json.decode(body)
             for step in range(found, version):
                 loose = (upgrades or {})[step](loose)
-            return msgspec.convert(loose, content)
+            return msgspec.json.decode(msgspec.json.encode(loose), type=content)
     except (msgspec.DecodeError, UnicodeDecodeError, RecursionError, KeyError, TypeError) as error:
         raise CorruptFile(f"{path} is not a readable {kind}: {error}.") from error
 

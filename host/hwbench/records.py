@@ -6,6 +6,8 @@ import math
 
 import msgspec
 
+from hwbench.errors import CorruptFile
+
 
 class Cache(msgspec.Struct, frozen=True):
     level: int
@@ -146,9 +148,16 @@ class Rounds(msgspec.Struct, frozen=True):
     cpu_p25_us: tuple[float, ...]
     factor: tuple[float, ...]
 
+    def as_json(self) -> msgspec.Raw:
+        """As a measurement keeps them."""
+        return msgspec.Raw(msgspec.json.encode(self))
+
 
 class Measurement(msgspec.Struct, frozen=True):
-    """A latency, the 95 % interval that a new run should fall into, and where both come from."""
+    """A latency, the 95 % interval that a new run should fall into, and where both come from.
+
+    The rounds stay as JSON until they are asked for: they are most of a table, and few who read one look at them.
+    """
 
     value_us: float
     lower_us: float
@@ -156,7 +165,15 @@ class Measurement(msgspec.Struct, frozen=True):
     drift_corrected_us: float
     flags: tuple[str, ...]
     launches: int
-    rounds: Rounds
+    rounds_json: msgspec.Raw = msgspec.field(name="rounds")
+
+    @property
+    def rounds(self) -> Rounds:
+        """Decoded at each call. Raises CorruptFile when they are no rounds."""
+        try:
+            return msgspec.json.decode(self.rounds_json, type=Rounds)
+        except (msgspec.DecodeError, UnicodeDecodeError) as error:
+            raise CorruptFile(f"The rounds of a measurement cannot be read: {error}.") from error
 
     @property
     def half_width(self) -> float:

@@ -28,7 +28,7 @@ from hwbench.workflows.profile_models import engine_of
 from hwbench.workflows.settings import MeasureOptions
 from tests.conftest import TINY, Hwbench
 from tests.unit.test_measure import launch_line, result_file, visit
-from tests.unit.test_tables import make_table
+from tests.unit.test_tables import loose, make_table
 
 
 class StillDevice:
@@ -160,7 +160,7 @@ def test_wrong_combinations_are_refused_in_one_sentence(hwbench: Hwbench, tmp_pa
 
 def test_tables_without_delegated_shares_still_load(tmp_path: Path) -> None:
     table = make_table()
-    content = msgspec.to_builtins(table)
+    content = loose(table)
     for row in content["rows"]:
         del row["delegated_share"]
     lookup.files.save(tmp_path / "t.json", lookup.KIND, lookup.VERSION, content)
@@ -169,7 +169,7 @@ def test_tables_without_delegated_shares_still_load(tmp_path: Path) -> None:
 
 @pytest.mark.parametrize("share", [-0.1, 1.1])
 def test_impossible_shares_are_refused(tmp_path: Path, share: float) -> None:
-    content = msgspec.to_builtins(make_table())
+    content = loose(make_table())
     content["rows"][0]["delegated_share"] = share
     lookup.files.save(tmp_path / "t.json", lookup.KIND, lookup.VERSION, content)
     with pytest.raises(CorruptFile, match=r"t\.json"):

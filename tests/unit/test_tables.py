@@ -4,11 +4,12 @@ from __future__ import annotations
 
 import io
 from pathlib import Path
+from typing import Any
 
 import msgspec
 import numpy as np
 import pytest
-from hypothesis import given, settings
+from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 from rich.console import Console
 
@@ -41,7 +42,7 @@ TARGET = Target(
 
 
 def measurement(value: float, half_width: float = 0.01) -> Measurement:
-    return Measurement(value, value * (1 - half_width), value * (1 + half_width), value, (), 2, ROUNDS)
+    return Measurement(value, value * (1 - half_width), value * (1 + half_width), value, (), 2, ROUNDS.as_json())
 
 
 def make_table(
@@ -55,6 +56,12 @@ def make_table(
         preset="quick", flush_bytes=0, hwbench_version="0", created_at="now", rows=rows, anchors={}, launches=(),
         spread=spread, slowdown=0.0, seconds=1.0, inference_share=0.9, additivity=additivity,
     )  # fmt: skip
+
+
+def loose(table: LookupTable) -> dict[str, Any]:
+    """The content of a table's file as plain data."""
+    content: dict[str, Any] = msgspec.json.decode(msgspec.json.encode(table))
+    return content
 
 
 @settings(deadline=None, max_examples=30)
@@ -109,20 +116,46 @@ def test_a_table_file_round_trips(tmp_path: Path) -> None:
     assert lookup.load(tmp_path / "t.json") == table
 
 
+def test_rounds_are_read_when_they_are_asked_for(tmp_path: Path) -> None:
+    table = make_table()
+    lookup.save(table, tmp_path / "t.json")
+    found = lookup.load(tmp_path / "t.json").rows[3].measurement
+    assert found is not None
+    assert found.rounds == ROUNDS
+    content = loose(table)
+    for rounds in ({"launch": [1]}, [], {**content["rows"][0]["measurement"]["rounds"], "value_us": "much"}):
+        content["rows"][0]["measurement"]["rounds"] = rounds
+        lookup.files.save(tmp_path / "t.json", lookup.KIND, lookup.VERSION, content)
+        damaged = lookup.load(tmp_path / "t.json").rows[0].measurement
+        assert damaged is not None
+        with pytest.raises(CorruptFile, match="rounds of a measurement cannot be read"):
+            _ = damaged.rounds
+
+
+@settings(suppress_health_check=[HealthCheck.function_scoped_fixture], max_examples=100, deadline=None)
+@given(st.data())
+def test_any_flipped_bit_of_a_table_is_found(tmp_path: Path, data: st.DataObject) -> None:
+    path = tmp_path / "t.json"
+    lookup.save(make_table(), path)
+    damaged = bytearray(path.read_bytes())
+    damaged[data.draw(st.integers(0, len(damaged) - 1))] ^= 1 << data.draw(st.integers(0, 7))
+    path.write_bytes(damaged)
+    with pytest.raises((CorruptFile, SchemaTooNew), match=r"t\.json"):
+        lookup.load(path)
+
+
 @pytest.mark.parametrize("value", [0.0, -1.0, float("nan"), float("inf"), 1e13])
 def test_impossible_latencies_are_refused(tmp_path: Path, value: float) -> None:
     table = make_table()
-    row = msgspec.to_builtins(table.rows[0])
-    row["measurement"]["value_us"] = value
-    content = msgspec.to_builtins(table) | {"rows": [row]}
+    content = loose(table)
+    content["rows"][0]["measurement"]["value_us"] = value
     lookup.files.save(tmp_path / "t.json", lookup.KIND, lookup.VERSION, content)
     with pytest.raises(CorruptFile, match=r"t\.json"):
         lookup.load(tmp_path / "t.json")
 
 
 def test_a_key_that_stands_twice_is_refused(tmp_path: Path) -> None:
-    table = make_table()
-    content = msgspec.to_builtins(table)
+    content = loose(make_table())
     content["rows"] = [content["rows"][0]] * 2
     lookup.files.save(tmp_path / "t.json", lookup.KIND, lookup.VERSION, content)
     with pytest.raises(CorruptFile, match="stands twice"):

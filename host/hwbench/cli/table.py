@@ -1,4 +1,4 @@
-"""hwbench table show | predict | verify, and where import, export and merge join them"""
+"""hwbench table show | predict | verify, and where the commands of other modules join them"""
 
 from __future__ import annotations
 
@@ -8,7 +8,10 @@ from typing import Annotated
 
 import typer
 
+from hwbench.cli.calibrate import calibrate
+from hwbench.cli.diff import diff
 from hwbench.cli.exchange import export, import_, merge
+from hwbench.cli.fit import fit
 from hwbench.cli.options import AllowOption, DeviceOption, PresetName, PythonOption
 from hwbench.cli.output import Json, print_json, print_view
 from hwbench.cli.progress import progress_bar
@@ -20,6 +23,9 @@ app = typer.Typer(no_args_is_help=True, help="Look at a table, use it, check it,
 app.command("import")(import_)
 app.command()(export)
 app.command()(merge)
+app.command()(diff)
+app.command()(fit)
+app.command()(calibrate)
 
 
 @app.command()

@@ -42,7 +42,7 @@ def estimate(samples: Samples, estimator: Estimator, gate: Gate, seed: int = 0) 
     factors = _factors(samples)
     values = {job: np.array([visit.value_us for visit in found]) for job, found in samples.visits.items()}
     launches = {job: np.array([visit.launch for visit in found]) for job, found in samples.visits.items()}
-    spread = between_launch_spread(_launch_levels(values, launches, estimator))
+    spread = between_launch_spread(launch_levels(values, launches, estimator))
     measurements: dict[str, Measurement] = {}
     within: dict[str, float] = {}
     for number, (job, found) in enumerate(samples.visits.items()):
@@ -59,7 +59,7 @@ def estimate(samples: Samples, estimator: Estimator, gate: Gate, seed: int = 0) 
             drift_corrected_us=level(values[job] / own, estimator),
             flags=_flags(found, samples, job, found_interval.within, gate),
             launches=count,
-            rounds=_rounds(found, own),
+            rounds_json=_rounds(found, own).as_json(),
         )
     return Estimates(measurements, within, spread)
 
@@ -83,7 +83,7 @@ def _factors(samples: Samples) -> dict[tuple[int, int], float]:
     return factors
 
 
-def _launch_levels(
+def launch_levels(
     values: Mapping[str, NDArray[np.float64]], launches: Mapping[str, NDArray[np.int64]], estimator: Estimator
 ) -> NDArray[np.float64]:
     """Levels of each launch alone, jobs x launches, NaN where a job was not visited often enough."""

@@ -9,11 +9,12 @@ from rich.console import Group, RenderableType
 from rich.table import Table
 from rich.text import Text
 
-from hwbench.reports.units import latency
+from hwbench.reports.units import latency, percent, signed_percent
 from hwbench.spaces.space import ChainSpace, Position, Space
 from hwbench.tables.imported import ImportedRow, ImportedTable, ImportRecord
 from hwbench.tables.matrix import LatencyMatrix
 from hwbench.tables.opening import Coverage
+from hwbench.workflows.fit import FitResult
 from hwbench.workflows.reproduce import Reproduction
 
 _ROWS_SHOWN = 20
@@ -63,6 +64,19 @@ def matrix_view(found: LatencyMatrix) -> RenderableType:
         )
         table.add_row(target, str(len(known)), *figures)
     return Group(table, *(record_view(record) for record in found.records))
+
+
+def fit_view(found: FitResult) -> RenderableType:
+    """How well fitted blocks, and their features alone, predict networks that had no part in them."""
+    table = Table(
+        box=None, title=f"{len(found.table.rows)} blocks from {found.networks} networks", title_justify="left"
+    )
+    for column in ("held out", "networks", "bias", "MAPE", "Spearman"):
+        table.add_column(column, justify="left" if column == "held out" else "right")
+    for name, error in (("sums of blocks", found.held_out), ("features alone", found.prior)):
+        figures = (signed_percent(error.bias), percent(error.mape), f"{error.spearman:.3f}")
+        table.add_row(name, str(error.networks), *figures)
+    return table
 
 
 def record_view(record: ImportRecord) -> RenderableType:

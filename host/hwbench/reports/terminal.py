@@ -9,7 +9,7 @@ from rich.text import Text
 from hwbench.records import DeviceRecord
 from hwbench.reports.units import latency, measured, percent, signed_percent, size
 from hwbench.spaces.space import Space
-from hwbench.tables.lookup import LookupTable, Row
+from hwbench.tables.lookup import Calibration, LookupTable, Row
 from hwbench.tables.source import Prediction
 from hwbench.workflows.profile_models import ModelProfile, ModelsResult
 from hwbench.workflows.verify import Verification
@@ -69,6 +69,8 @@ def table_summary(table: LookupTable) -> RenderableType:
         )
     else:
         lines.append("additivity never checked: run `hwbench table verify`")
+    if table.calibration is not None and table.calibration.rows:
+        lines.append(f"calibrated by {table.calibration.networks} networks; shown are the measured rows")
     return Text("\n".join(lines))
 
 
@@ -125,6 +127,20 @@ def verification_view(result: Verification) -> RenderableType:
             f"[{found.spearman_ci[0]:.3f}, {found.spearman_ci[1]:.3f}] over {found.networks} networks"
         ),
     )
+
+
+def calibration_view(found: Calibration) -> RenderableType:
+    """The parts of the correction, and the error of sums before and after."""
+    table = Table(box=None)
+    for column in ("held-out networks" if found.held_out else "networks left out", "bias", "MAPE", "Spearman"):
+        table.add_column(column, justify="right" if column in ("bias", "MAPE", "Spearman") else "left")
+    for name, error in (("measured rows", found.before), ("corrected rows", found.after)):
+        table.add_row(name, signed_percent(error.bias), percent(error.mape), f"{error.spearman:.3f}")
+    parts = ", ".join(f"{name} {signed_percent(part)}" for name, part in found.stages.items())
+    lines = [f"{found.networks} networks: {found.reason}"]
+    if found.rows:
+        lines.append(f"all rows {signed_percent(found.common)}; with it {parts}")
+    return Group(table, Text("\n".join(lines)))
 
 
 def models_view(result: ModelsResult) -> RenderableType:

@@ -30,6 +30,26 @@ def one_hot(space: Space, architectures: ArrayLike) -> NDArray[np.float64]:
     return encoded
 
 
+def block_counts(space: Space, architectures: ArrayLike) -> NDArray[np.float64]:
+    """How often each network has each of the space's distinct blocks, shape (n, blocks)."""
+    return space.total(np.eye(len(space.distinct_blocks)), architectures)
+
+
+def block_stages(space: Space) -> tuple[tuple[str, ...], NDArray[np.int64]]:
+    """Names of the space's stages, and the stage of each distinct block, shape (blocks,).
+
+    A searched block's stage is that of its first position; every other kind of block makes a stage of its own.
+    """
+    found = {named.block.key: named.name.split(".")[0] for named in space.fixed_blocks}
+    for position in space.grid:
+        for block in position.blocks:
+            if block is not None:
+                found.setdefault(block.key, position.name.split()[-1].split(".")[0])
+    named = [found.get(block.key, block.key.split("-")[0]) for block in space.distinct_blocks]
+    names = tuple(dict.fromkeys(named))
+    return names, np.array([names.index(name) for name in named])
+
+
 def block_features(block: Block, bytes_per_value: int = 4) -> NDArray[np.float64]:
     """What the hardware has to do for one block, in the order of PHYSICAL_FEATURES."""
     features = dict.fromkeys(PHYSICAL_FEATURES, 0.0)

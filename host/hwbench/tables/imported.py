@@ -66,7 +66,11 @@ class ImportedRow(msgspec.Struct, frozen=True):
 
 
 class ImportedTable(msgspec.Struct, frozen=True, dict=True):
-    """Rows for one target. `offset` is added to every sum and covers the fixed blocks named in `offset_covers`."""
+    """Rows for one target. `offset` is added to every sum and covers the fixed blocks named in `offset_covers`.
+
+    `sum_error` is the relative standard deviation of whole networks about sums of rows, where it is known from
+    networks that had no part in them; errors of such rows are not independent, so that sums know better.
+    """
 
     space: str | None
     metric: Metric
@@ -76,6 +80,7 @@ class ImportedTable(msgspec.Struct, frozen=True, dict=True):
     record: ImportRecord
     offset: float = 0.0
     offset_covers: tuple[str, ...] = ()
+    sum_error: float | None = None
 
     def __post_init__(self) -> None:
         keys = {row.key for row in self.rows}
@@ -88,6 +93,8 @@ class ImportedTable(msgspec.Struct, frozen=True, dict=True):
                 raise ValueError(f"row {row.key} has an impossible value")
         if not abs(self.offset) < 1e12:
             raise ValueError("the offset is impossible")
+        if self.sum_error is not None and not 0 <= self.sum_error < 1e3:
+            raise ValueError("the error of its sums is impossible")
 
     def values(self) -> dict[str, ImportedRow]:
         """The rows by key."""
@@ -97,7 +104,8 @@ class ImportedTable(msgspec.Struct, frozen=True, dict=True):
 class ImportedSource:
     """An imported table as a latency source for a space.
 
-    The interval adds the rows' spreads in squares; a row without one makes it as wide as can be: 0 to infinity.
+    The interval is that of the sums' known error; else the rows' spreads add in squares, and a row without one makes it
+    as wide as can be: 0 to infinity.
     """
 
     def __init__(self, table: ImportedTable, space: Space) -> None:
@@ -143,7 +151,8 @@ class ImportedSource:
         if not np.isfinite(totals[:, 0]).all():
             refuse_missing(self.missing(archs), self.space)
         mean = totals[:, 0] + self.table.offset
-        half = _NORMAL_975 * np.sqrt(totals[:, 1])
+        error = self.table.sum_error
+        half = _NORMAL_975 * (np.sqrt(totals[:, 1]) if error is None else error * np.abs(mean))
         return Latencies(mean, np.maximum(mean - half, 0.0), mean + half)
 
     def offered_us(self) -> tuple[float, tuple[NDArray[np.float64], ...]]:

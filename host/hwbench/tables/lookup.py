@@ -69,6 +69,32 @@ class Additivity(msgspec.Struct, frozen=True):
     measured_at: str
 
 
+class CorrectedRow(msgspec.Struct, frozen=True):
+    """A row as it predicts; the measured one stays in the table."""
+
+    key: str
+    value_us: float
+    lower_us: float
+    upper_us: float
+
+
+class Calibration(msgspec.Struct, frozen=True):
+    """Rows corrected by whole networks; `rows` is empty where no correction was sure to help.
+
+    `common` and `stages` are relative, a stage's with the common part. `before` and `after` are errors of sums on
+    networks of other launches, or, if not `held_out`, of each of the networks left out.
+    """
+
+    networks: int
+    common: float
+    stages: dict[str, float]
+    rows: tuple[CorrectedRow, ...]
+    before: Additivity
+    after: Additivity
+    held_out: bool
+    reason: str
+
+
 class LookupTable(msgspec.Struct, frozen=True, dict=True):
     """Rows in network order.
 
@@ -95,6 +121,7 @@ class LookupTable(msgspec.Struct, frozen=True, dict=True):
     samples: SamplesFile | None = None
     additivity: Additivity | None = None
     notes: tuple[str, ...] = ()
+    calibration: Calibration | None = None
 
     def __post_init__(self) -> None:
         keys = [row.key for row in self.rows]
@@ -108,6 +135,9 @@ class LookupTable(msgspec.Struct, frozen=True, dict=True):
                 raise ValueError(f"row {row.key} has an impossible share of delegated ops")
             if found is not None and not 0 < found.lower_us <= found.value_us <= found.upper_us < 1e12:
                 raise ValueError(f"row {row.key} has an impossible latency or interval")
+        for corrected in () if self.calibration is None else self.calibration.rows:
+            if not 0 < corrected.lower_us <= corrected.value_us <= corrected.upper_us < 1e12:
+                raise ValueError(f"row {corrected.key} has an impossible correction")
 
     @property
     def emulated(self) -> bool:
@@ -117,6 +147,16 @@ class LookupTable(msgspec.Struct, frozen=True, dict=True):
     def measurements(self) -> dict[str, Measurement]:
         """The rows that were measured, by block key."""
         return {row.key: row.measurement for row in self.rows if row.measurement is not None}
+
+    def calibrated(self) -> dict[str, Measurement]:
+        """As `measurements`, with the corrected values where the table was calibrated."""
+        found = self.measurements()
+        for row in () if self.calibration is None else self.calibration.rows:
+            if row.key in found:
+                found[row.key] = msgspec.structs.replace(
+                    found[row.key], value_us=row.value_us, lower_us=row.lower_us, upper_us=row.upper_us
+                )
+        return found
 
 
 def save(table: LookupTable, path: Path) -> None:

@@ -81,13 +81,10 @@ def coverage_of_network(table: AnyTable, network: Iterable[NamedBlock]) -> Cover
 
 def as_rows(table: LookupTable) -> ImportedTable:
     """A measured table as plain values: what the formats of others can hold. Spread and count are over visits."""
-    rows = tuple(
-        ImportedRow(
-            key, found.value_us, float(np.std(found.rounds.value_us)) if found.rounds.value_us else None,
-            len(found.rounds.value_us) or None,
-        )
-        for key, found in table.measurements().items()
-    )  # fmt: skip
+    rows = []
+    for key, found in table.calibrated().items():
+        visits = found.rounds.value_us
+        rows.append(ImportedRow(key, found.value_us, float(np.std(visits)) if visits else None, len(visits) or None))
     failed = tuple(
         imported.Refused(row.key, row.failure or "not measured") for row in table.rows if row.measurement is None
     )
@@ -97,7 +94,7 @@ def as_rows(table: LookupTable) -> ImportedTable:
     )  # fmt: skip
     target = table.target
     name = f"{target.device_id} {target.engine.name} {target.delegate} {target.precision} t{target.threads}"
-    return ImportedTable(table.space, "latency_us", name, "block", rows, record)
+    return ImportedTable(table.space, "latency_us", name, "block", tuple(rows), record)
 
 
 def _coverage(table: AnyTable, keys: Iterable[str]) -> Coverage:

@@ -11,6 +11,7 @@ from numpy.typing import ArrayLike, NDArray
 
 from hwbench.errors import DataError, MissingRows
 from hwbench.measure.statistics import RUN_TO_RUN
+from hwbench.records import Measurement
 from hwbench.spaces.space import ChainSpace, Space
 from hwbench.tables.lookup import LookupTable
 
@@ -80,7 +81,7 @@ class Parts(msgspec.Struct, frozen=True):
 
 
 class TableSource:
-    """A lookup table as a latency source for a space.
+    """A lookup table as a latency source for a space; a calibrated one predicts from its corrected rows.
 
     The interval of a sum: the rows' resampled parts are independent and add in squares; the spread between
     launches and between runs moves all rows together and adds linearly; the additivity error comes on top, in squares.
@@ -89,7 +90,7 @@ class TableSource:
     def __init__(self, table: LookupTable, space: Space) -> None:
         self.table = table
         self.space = space
-        self._rows = table.measurements()
+        self._rows = table.calibrated()
 
     def needed(self) -> tuple[str, ...]:
         """Every key that the space asks for."""
@@ -163,8 +164,7 @@ class TableSource:
         row = self._rows.get(key)
         if row is None:
             return (float("nan"),) * 5
-        between = np.hypot(self.table.spread / np.sqrt(row.launches), RUN_TO_RUN)
-        shared = row.value_us * _NORMAL_975 * np.sqrt(2.0) * between
+        shared = row.value_us * _NORMAL_975 * np.sqrt(2.0) * shared_deviation(row, self.table.spread)
         below, above = row.value_us - row.lower_us, row.upper_us - row.value_us
         return (
             row.value_us,
@@ -178,6 +178,18 @@ class TableSource:
         """Half-width of the relative additivity error at 95 %."""
         found = self.table.additivity
         return None if found is None else _NORMAL_975 * float(np.hypot(found.bias, found.spread))
+
+
+def own_deviation(row: Measurement, spread: float) -> float:
+    """Relative standard deviation from run to run that a row does not share with the others, which changes no order."""
+    # An interval covers the difference of two runs, so one run's deviation is smaller by the root of two.
+    whole = row.half_width / _NORMAL_975 / np.sqrt(2)
+    return float(np.sqrt(max(whole**2 - shared_deviation(row, spread) ** 2, 0.0)))
+
+
+def shared_deviation(row: Measurement, spread: float) -> float:
+    """Relative standard deviation from run to run that moves all rows together."""
+    return float(np.hypot(spread / np.sqrt(row.launches), RUN_TO_RUN))
 
 
 def refuse_missing(keys: tuple[str, ...], space: Space) -> None:

@@ -12,8 +12,6 @@ from numpy.typing import NDArray
 
 from hwbench import spaces
 from hwbench.errors import DataError, Incomparable, UsageError
-from hwbench.measure.statistics import RUN_TO_RUN
-from hwbench.records import Measurement
 from hwbench.spaces.space import Space
 from hwbench.tables import flaws, opening
 from hwbench.tables import matrix as matrices
@@ -21,12 +19,12 @@ from hwbench.tables.flaws import Flaw
 from hwbench.tables.lookup import LookupTable
 from hwbench.tables.matrix import LatencyMatrix
 from hwbench.tables.opening import AnyTable
+from hwbench.tables.source import own_deviation
 from hwbench.transfer.agreement import Agreement, Observed, agreements, kendall, noise_ceiling, top_overlap
 from hwbench.transfer.ranks import Floats, Redraw
 from hwbench.transfer.verdict import Verdict, judge
 
 _BREAKERS = 5
-_NORMAL_975 = 1.959964
 
 
 class Breaker(msgspec.Struct, frozen=True):
@@ -156,10 +154,10 @@ def _of_table(target: str, table: AnyTable, space: Space, archs: NDArray[np.uint
     sums = opening.source_of(table, space).predict(archs).mean_us
     if not isinstance(table, LookupTable):
         return Observed(target, sums)
-    known = table.measurements()
+    known = table.calibrated()
     rows = [known.get(block.key) for block in space.distinct_blocks]
     values = np.array([np.nan if row is None else row.value_us for row in rows])
-    deviations = np.array([0.0 if row is None else _own_deviation(row, table.spread) for row in rows])
+    deviations = np.array([0.0 if row is None else own_deviation(row, table.spread) for row in rows])
     additivity = 0.0 if table.additivity is None else table.additivity.spread
 
     def redraw(rng: np.random.Generator, draws: int) -> Floats:
@@ -171,14 +169,6 @@ def _of_table(target: str, table: AnyTable, space: Space, archs: NDArray[np.uint
     drawn: Redraw = redraw
     noise = np.std(np.log(drawn(np.random.default_rng(0), 50)), axis=0)
     return Observed(target, sums, noise, drawn, shared=True)
-
-
-def _own_deviation(row: Measurement, spread: float) -> float:
-    """Relative standard deviation from run to run that a row does not share with the others, which changes no order."""
-    # An interval covers the difference of two runs, so one run's deviation is smaller by the root of two.
-    whole = row.half_width / _NORMAL_975 / np.sqrt(2)
-    shared = np.hypot(spread / np.sqrt(row.launches), RUN_TO_RUN)
-    return float(np.sqrt(max(whole**2 - shared**2, 0.0)))
 
 
 def _breakers(a: AnyTable, b: AnyTable, space: Space, archs: NDArray[np.uint8]) -> tuple[Breaker, ...]:
@@ -199,7 +189,7 @@ def _breakers(a: AnyTable, b: AnyTable, space: Space, archs: NDArray[np.uint8]) 
 
 def _values(table: AnyTable) -> dict[str, float]:
     if isinstance(table, LookupTable):
-        return {key: row.value_us for key, row in table.measurements().items()}
+        return {key: row.value_us for key, row in table.calibrated().items()}
     if table.kind != "block":
         return {}
     return {key: row.value for key, row in table.values().items()}

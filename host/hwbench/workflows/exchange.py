@@ -9,7 +9,7 @@ import msgspec
 import numpy as np
 
 from hwbench import spaces
-from hwbench.errors import DataError, Incomparable, UsageError
+from hwbench.errors import DataError, UsageError
 from hwbench.files import write_atomically
 from hwbench.records import Measurement, Target
 from hwbench.spaces import architecture_file
@@ -18,11 +18,17 @@ from hwbench.tables import formats, imported, lookup, matrix, opening
 from hwbench.tables.formats import plain_csv
 from hwbench.tables.formats.document import Options
 from hwbench.tables.imported import ImportedTable, Refused
+from hwbench.tables.likeness import require_same
 from hwbench.tables.lookup import LookupTable
 from hwbench.tables.matrix import LatencyMatrix
 from hwbench.tables.opening import AnyTable, Coverage
 
 IMPORT_FOLDER = Path("hwbench-results") / "imported"
+
+# What parts of one table have in common.
+_IMPORTED_FIELDS = ("space", "metric", "target", "kind", "offset", "offset_covers", "sum_error")
+_MEASURED_FIELDS = ("metric", "estimator", "flush_bytes", "preset")
+_MERGE_HINT = "Tables of different targets become a matrix with --random."
 
 
 class ImportResult(msgspec.Struct, frozen=True):
@@ -165,7 +171,7 @@ def _merge_imported(tables: Mapping[str, ImportedTable]) -> ImportedTable:
     rows = {row.key: row for row in first.rows}
     refused = list(first.record.refused)
     for name, table in others:
-        _agree(first_name, first, name, table, ("space", "metric", "target", "kind", "offset", "offset_covers"))
+        require_same(first_name, first, name, table, _IMPORTED_FIELDS, hint=_MERGE_HINT)
         for row in table.rows:
             if rows.setdefault(row.key, row) != row:
                 raise DataError(f"{name} and another table have different values for {row.key}.")
@@ -184,13 +190,13 @@ def _merge_imported(tables: Mapping[str, ImportedTable]) -> ImportedTable:
 
 
 def _merge_measured(tables: Mapping[str, LookupTable]) -> LookupTable:
-    """Rows side by side, launches numbered on; raw samples and additivity belong to the parts and are left there."""
+    """Rows side by side, launches numbered on; samples, additivity and calibration belong to the parts."""
     (first_name, first), *others = tables.items()
     rows, launches = list(first.rows), list(first.launches)
     owners = {row.key: first_name for row in rows}
     for name, table in others:
-        _agree(first_name, first.target, name, table.target, Target.__struct_fields__)
-        _agree(first_name, first, name, table, ("metric", "estimator", "flush_bytes", "preset"))
+        require_same(first_name, first.target, name, table.target, Target.__struct_fields__, hint=_MERGE_HINT)
+        require_same(first_name, first, name, table, _MEASURED_FIELDS, hint=_MERGE_HINT)
         if twice := [row.key for row in table.rows if row.key in owners]:
             raise DataError(
                 f"{name} and {owners[twice[0]]} both have {twice[0]}"
@@ -218,22 +224,14 @@ def _merge_measured(tables: Mapping[str, LookupTable]) -> LookupTable:
         created_at=max(table.created_at for table in parts),
         samples=None,
         additivity=None,
+        calibration=None,
     )
 
 
 def _later(found: Measurement, shift: int) -> Measurement:
-    rounds = msgspec.structs.replace(found.rounds, launch=tuple(launch + shift for launch in found.rounds.launch))
-    return msgspec.structs.replace(found, rounds=rounds)
-
-
-def _agree(first_name: str, first: object, name: str, other: object, fields: Sequence[str]) -> None:
-    differing = [field for field in fields if getattr(first, field) != getattr(other, field)]
-    if differing:
-        described = "; ".join(f"{field} {getattr(first, field)}, {getattr(other, field)}" for field in differing)
-        raise Incomparable(
-            f"{first_name} and {name} are not of one target: {described}.",
-            hint="Tables of different targets become a matrix with --random.",
-        )
+    rounds = found.rounds
+    later = msgspec.structs.replace(rounds, launch=tuple(launch + shift for launch in rounds.launch))
+    return msgspec.structs.replace(found, rounds_json=later.as_json())
 
 
 def _save(content: AnyTable | LatencyMatrix, output: Path, overwrite: bool) -> None:
