@@ -56,7 +56,7 @@ def record(folder: Path, rows: list[ModelRow], rounds: int, flush: int, seed: in
     results = folder / "results.jsonl"
     device.launch(LaunchRequest(folder / "plan.json", results, 600.0), lambda _: None)
     visits: Visits = {}
-    for visit in read_results(results, [row.id for row in rows]).visits:
+    for visit in read_results(results, plan.launch, plan.rounds).visits:
         pair = (np.array(visit.wall_ns) / 1e3, np.array(visit.cpu_ns) / 1e3)
         visits.setdefault(visit.job, []).append(pair)
     return visits

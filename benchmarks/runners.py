@@ -137,7 +137,7 @@ def _launch(device: LocalDevice, plan: Plan, folder: Path) -> LaunchResult:
     (folder / "plan.json").write_bytes(msgspec.json.encode(plan))
     results = folder / "results.jsonl"
     device.launch(LaunchRequest(folder / "plan.json", results, DEADLINE_S), lambda _: None)
-    return read_results(results, [job.id for job in plan.jobs])
+    return read_results(results, plan.launch, plan.rounds)
 
 
 def _levels(results: list[LaunchResult], rows: list[ModelRow]) -> dict[str, float]:

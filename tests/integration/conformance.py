@@ -55,7 +55,7 @@ class RunnerConformance:
     def _execute(self, runner: list[str], tmp_path: Path, jobs: dict[str, Job], delegate: str) -> None:
         code, stderr = run(runner, tmp_path, self.plan(jobs, delegate=delegate))
         assert code == 0, stderr
-        result = results_of(tmp_path, jobs)
+        result = results_of(tmp_path)
         assert result.complete
         assert result.launch is not None
         assert (result.launch.launch, result.launch.cores, result.launch.delegate) == (3, (0,), delegate)
@@ -75,7 +75,7 @@ class RunnerConformance:
         orders = []
         for seed in (1, 1, 2, 3, 4):
             run(runner, tmp_path, self.plan(jobs, seed=seed))
-            orders.append([(visit.job, visit.round) for visit in results_of(tmp_path, jobs).visits])
+            orders.append([(visit.job, visit.round) for visit in results_of(tmp_path).visits])
         assert orders[0] == orders[1]
         assert len({tuple(order) for order in orders}) > 1
 
@@ -90,7 +90,7 @@ class RunnerConformance:
             jobs = write_models(tmp_path, precision, engine)
             code, stderr = run(command, tmp_path, make_plan(jobs, engine=engine))
             assert code == 0, stderr
-            digests.append({load.job: load.digests for load in results_of(tmp_path, jobs).of(LoadLine)})
+            digests.append({load.job: load.digests for load in results_of(tmp_path).of(LoadLine)})
         for job in jobs:
             assert all(digests_agree(a, b) for a, b in zip(digests[0][job], digests[1][job], strict=True))
             assert len(set(digests[0][job][0].values)) > 1
@@ -101,14 +101,14 @@ class RunnerConformance:
         digests = []
         for seed in (1, 1, 2):
             run(runner, tmp_path, self.plan({"stem": jobs["stem"]}, input_seed=seed))
-            digests.append(results_of(tmp_path, jobs).of(LoadLine)[0].digests[0])
+            digests.append(results_of(tmp_path).of(LoadLine)[0].digests[0])
         assert digests[0] == digests[1]
         assert not digests_agree(digests[0], digests[2])
 
     def test_turns_visit_every_job_once_a_round(self, runner: list[str], tmp_path: Path, jobs: dict[str, Job]) -> None:
         code, stderr = run(runner, tmp_path, self.plan(jobs, interleave=3, flush_bytes=1 << 20))
         assert code == 0, stderr
-        visits = results_of(tmp_path, jobs).visits
+        visits = results_of(tmp_path).visits
         assert sorted((v.job, v.round) for v in visits) == sorted((j, r) for j in jobs for r in (0, 1))
         together = {visit.start_ns for visit in visits if not jobs[visit.job].anchor}
         alone = {visit.start_ns for visit in visits if jobs[visit.job].anchor}
@@ -126,7 +126,7 @@ class RunnerConformance:
         }
         code, stderr = run(runner, tmp_path, self.plan(jobs | bad))
         assert code == 0, stderr
-        result = results_of(tmp_path, jobs | bad)
+        result = results_of(tmp_path)
         assert {failure.job: failure.stage for failure in result.failures} == {
             "missing": "read", "hash": "hash", "junk": "load",
         }  # fmt: skip
@@ -137,7 +137,7 @@ class RunnerConformance:
         self, runner: list[str], tmp_path: Path, jobs: dict[str, Job]
     ) -> None:
         assert run(runner, tmp_path, self.plan(jobs, memory_budget_bytes=0))[0] == 0
-        result = results_of(tmp_path, jobs)
+        result = results_of(tmp_path)
         assert {failure.stage for failure in result.failures} <= {"budget"}
         assert "stem" in {visit.job for visit in result.visits}
 
@@ -171,7 +171,7 @@ class RunnerConformance:
     ) -> None:
         long = {name: msgspec.structs.replace(job, rounds=100_000) for name, job in jobs.items()}
         code, _ = run(runner, tmp_path, self.plan(long, deadline_s=deadline_s))
-        result = results_of(tmp_path, jobs)
+        result = results_of(tmp_path)
         assert code == 66
         assert (result.complete, result.status) == (False, "deadline")
         assert bool(result.visits) == (deadline_s > 0)
@@ -184,7 +184,7 @@ class RunnerConformance:
         process.send_signal(signal.SIGHUP)
         process.send_signal(number)
         process.communicate(timeout=30)
-        result = results_of(tmp_path, jobs)
+        result = results_of(tmp_path)
         assert (process.returncode, result.complete, result.status) == (0, False, status)
 
     def test_a_kill_at_any_moment_leaves_whole_lines(
@@ -198,7 +198,7 @@ class RunnerConformance:
             time.sleep(rng.uniform(0, 0.3))
             process.kill()
             process.communicate()
-            result = results_of(tmp_path, jobs)
+            result = results_of(tmp_path)
             assert not result.complete
             assert result.visits
 
@@ -209,7 +209,7 @@ class RunnerConformance:
         code = "import subprocess, sys; sys.exit(subprocess.run(sys.argv[1:]).returncode)"
         command = [sys.executable, "-c", code, *runner, str(tmp_path / "plan.json"), str(tmp_path / "results.jsonl")]
         assert subprocess.run(command, timeout=60, check=False, capture_output=True).returncode == 0
-        assert results_of(tmp_path, jobs).status == "orphan"
+        assert results_of(tmp_path).status == "orphan"
 
     def test_the_heartbeat_changes(self, runner: list[str], tmp_path: Path, jobs: dict[str, Job]) -> None:
         process = self._long_launch(runner, tmp_path, jobs)
@@ -231,7 +231,7 @@ class RunnerConformance:
 
     def test_the_memory_pass(self, runner: list[str], tmp_path: Path, jobs: dict[str, Job]) -> None:
         assert run(runner, tmp_path, self.plan(jobs, run_pass="memory"))[0] == 0
-        result = results_of(tmp_path, jobs)
+        result = results_of(tmp_path)
         memory = {line["job"]: line for line in map(msgspec.to_builtins, result.lines) if line["kind"] == "memory"}
         assert set(memory) == set(jobs)
         assert all(0 <= line["resident_bytes"] <= line["peak_bytes"] + (1 << 20) for line in memory.values())
@@ -257,7 +257,7 @@ class RunnerConformance:
         self._until(tmp_path, b'"redone":1')
         process.terminate()
         process.communicate(timeout=30)
-        visits = results_of(tmp_path, jobs).visits
+        visits = results_of(tmp_path).visits
         assert any(visit.redone for visit in visits)
         assert all(visit.core_after == 0 for visit in visits)
 

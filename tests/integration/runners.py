@@ -78,8 +78,9 @@ def run(runner: list[str], folder: Path, plan: Plan | bytes, results: Path | Non
     return process.returncode, stderr
 
 
-def results_of(folder: Path, jobs: Mapping[str, Job]) -> LaunchResult:
-    return read_results(folder / "results.jsonl", jobs)
+def results_of(folder: Path) -> LaunchResult:
+    plan = msgspec.json.decode((folder / "plan.json").read_bytes(), type=Plan)
+    return read_results(folder / "results.jsonl", plan.launch, plan.rounds)
 
 
 def selftest(runner: list[str], engine: str) -> dict[str, Any]:

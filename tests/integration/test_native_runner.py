@@ -40,7 +40,7 @@ class NativeConformance(RunnerConformance):
     def test_the_profile_pass_gives_every_kernel(self, runner: list[str], tmp_path: Path, jobs: dict[str, Job]) -> None:
         code, stderr = run(runner, tmp_path, self.plan(jobs, run_pass="profile"))
         assert code == 0, stderr
-        lines = {line.job: line for line in results_of(tmp_path, jobs).of(OpsLine)}
+        lines = {line.job: line for line in results_of(tmp_path).of(OpsLine)}
         kernels = [event for event in lines["mbconv"].ops if event.type == 8]
         invokes = lines["mbconv"].invokes
         # Expansion, depthwise, projection, sum; a build may fuse the sum into the projection.
@@ -221,4 +221,4 @@ def test_a_hang_up_and_a_closed_pipe_do_not_end_it(tmp_path: Path) -> None:
     process.send_signal(signal.SIGHUP)
     process.send_signal(signal.SIGPIPE)
     assert process.wait(60) == 0
-    assert results_of(tmp_path, jobs).complete
+    assert results_of(tmp_path).complete

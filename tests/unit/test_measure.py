@@ -52,12 +52,13 @@ def result_file(lines: list[dict[str, object]], status: str = "complete") -> byt
 
 
 LINES = [launch_line([0]), visit("a", 0, [1, 2, 3]), visit("b", 0, [10, 11]), visit("a", 1, [1, 1, 1])]
+PLANNED = {"a": 2, "b": 1}
 
 
 @given(st.integers(0, len(result_file(LINES))))
 def test_a_torn_result_file_keeps_its_whole_lines(length: int) -> None:
     data = result_file(LINES)
-    result = parse_results(data[:length], ["a", "b"], "torn")
+    result = parse_results(data[:length], 0, PLANNED, "torn")
     whole = min(data[:length].count(b"\n"), len(LINES))
     assert len(result.lines) == whole
     assert result.complete == (length == len(data))
@@ -68,7 +69,7 @@ def test_a_damaged_result_file_is_never_complete(position: int, bit: int) -> Non
     data = bytearray(result_file(LINES))
     data[position] ^= 1 << bit
     try:
-        complete = parse_results(bytes(data), ["a", "b"], "damaged").complete
+        complete = parse_results(bytes(data), 0, PLANNED, "damaged").complete
     except CorruptFile:
         complete = False
     assert not complete
@@ -76,12 +77,39 @@ def test_a_damaged_result_file_is_never_complete(position: int, bit: int) -> Non
 
 def test_results_for_unplanned_jobs_are_refused() -> None:
     with pytest.raises(CorruptFile, match="'b', which was not planned"):
-        parse_results(result_file(LINES), ["a"], "file")
+        parse_results(result_file(LINES), 0, {"a": 2}, "file")
 
 
 def test_a_visit_without_samples_is_refused() -> None:
     with pytest.raises(CorruptFile, match="without valid samples"):
-        parse_results(result_file([visit("a", 0, [])]), ["a"], "file")
+        parse_results(result_file([visit("a", 0, [])]), 0, {"a": 2}, "file")
+
+
+@pytest.mark.parametrize(
+    ("lines", "said"),
+    [
+        ([launch_line([0]), visit("a", 0, [1]), visit("a", 0, [1])], "a second visit of round 0"),
+        ([visit("a", 2, [1])], "round 2 of 2"),
+        ([visit("a", 0, [1]) | {"round": -1}], "round -1 of 2"),
+        ([launch_line([0]) | {"launch": 1}], "the beginning of launch 1"),
+        ([launch_line([0]), launch_line([0])], "the beginning of launch 0 in line 2"),
+        ([visit("a", 0, [-1])], "times that cannot be"),
+        ([visit("a", 0, [0])], "times that cannot be"),
+        ([visit("a", 0, [1e300])], "times that cannot be|unreadable"),
+        ([visit("a", 0, [1]) | {"start_ns": -1}], "times that cannot be"),
+        ([{"kind": "load", "job": "a", "load_ns": -5, "first_ns": 1, "digests": []}], "times that cannot be"),
+        ([visit("a", 0, [1]) | {"wall_ns": [float("nan")]}], "the unreadable line 1"),
+    ],
+)
+def test_what_cannot_have_been_measured_is_refused(lines: list[dict[str, object]], said: str) -> None:
+    with pytest.raises(CorruptFile, match=said):
+        parse_results(result_file(lines), 0, PLANNED, "file")
+
+
+@given(st.sampled_from([b"[", b'{"kind":', b'{"kind":"load","digests":[']), st.integers(2000, 200_000))
+def test_lines_nested_without_end_are_refused(part: bytes, times: int) -> None:
+    with pytest.raises(CorruptFile, match="unreadable line 1"):
+        parse_results(part * times + b"\n", 0, PLANNED, "file")
 
 
 rows = st.dictionaries(st.sampled_from("abcdefgh"), st.integers(0, 40), min_size=1)
@@ -158,7 +186,7 @@ def launches(*found: dict[str, list[float]]) -> list[bytes]:
 
 
 def samples_of(*found: dict[str, list[float]]):  # type: ignore[no-untyped-def]
-    parsed = [parse_results(data, ["anchor", "row"], "f") for data in launches(*found)]
+    parsed = [parse_results(data, 0, {"anchor": 1000, "row": 1000}, "f") for data in launches(*found)]
     return collect(parsed, Estimator())
 
 

@@ -141,7 +141,7 @@ states = st.builds(
 waits = st.lists(states, min_size=1, max_size=8)
 
 
-@given(waits, st.floats(0, gate.LONGEST_S - 1), st.sets(st.sampled_from(["temperature", "thermal_status"])))
+@given(waits, st.floats(0, gate.WAIT.longest_s - 1), st.sets(st.sampled_from(["temperature", "thermal_status"])))
 def test_the_gate_opens_exactly_for_a_cool_phone(seen: list[PhoneState], last_s: float, allowed: set[str]) -> None:
     times = [last_s * number / len(seen) for number in range(1, len(seen) + 1)]
     decision = decide([Seen(t, s) for t, s in zip(times, seen, strict=True)], allowed)
@@ -153,7 +153,7 @@ def test_the_gate_opens_exactly_for_a_cool_phone(seen: list[PhoneState], last_s:
     assert bool(decision.waiting_for) != decision.open
 
 
-@given(states, st.floats(gate.LONGEST_S, 10 * gate.LONGEST_S))
+@given(states, st.floats(gate.WAIT.longest_s, 10 * gate.WAIT.longest_s))
 def test_after_half_an_hour_the_gate_opens_with_a_flag(now: PhoneState, waited_s: float) -> None:
     decision = decide([Seen(0, now), Seen(waited_s, now)])
     assert decision.open

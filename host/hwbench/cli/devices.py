@@ -6,7 +6,7 @@ from typing import Annotated, Any
 
 import typer
 
-from hwbench.cli.output import Json, print_json, print_view, say
+from hwbench.cli.output import Json, print_json, print_view, say, show
 from hwbench.errors import AdbUnavailable
 
 _INTERRUPTED = 130
@@ -46,7 +46,7 @@ def devices(
     described = ", ".join(f"{engine.package} {engine.version}" for engine in engines) or "no engine"
     print_view(device_view(record, f"{described}, runner {device.runner}"))
     for phone in phones:
-        print("\n".join(phone_lines(phone)))
+        show("\n".join(phone_lines(phone)))
     if not phones:
         say("No phone is attached." if problem is None else f"No phones: {problem}")
 
@@ -62,7 +62,7 @@ def _watch(json: bool) -> None:
             if json:
                 _print_line({"time": _now(), "change": change.kind, "phone": change.phone})
             else:
-                print(f"{_now()} " + "\n".join(change_lines(change)), flush=True)
+                show(f"{_now()} " + "\n".join(change_lines(change)))
     except KeyboardInterrupt:
         raise typer.Exit(_INTERRUPTED) from None
     except AdbUnavailable as error:

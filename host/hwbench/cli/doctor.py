@@ -6,7 +6,7 @@ from typing import Annotated
 
 import typer
 
-from hwbench.cli.output import Json, print_json
+from hwbench.cli.output import Json, print_json, show
 
 
 def doctor(
@@ -25,11 +25,11 @@ def doctor(
         if json:
             print_json(gathered)
         else:
-            print(report_text(gathered))
+            show(report_text(gathered))
         return
     findings = examine()
     if json:
         print_json({"ok": all(finding.ok for finding in findings if finding.needed), "findings": findings})
         return
     for finding in findings:
-        print("\n".join(finding_lines(finding)))
+        show("\n".join(finding_lines(finding)))

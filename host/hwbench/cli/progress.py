@@ -6,6 +6,7 @@ from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
 from typing import TYPE_CHECKING
 
+from hwbench.cli.output import plain
 from hwbench.errors import HwbenchError
 
 if TYPE_CHECKING:
@@ -39,7 +40,7 @@ def progress_bars(names: Iterable[str]) -> Iterator[Callable[[str, Progress], No
 
     columns = (TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn(), TextColumn("{task.fields[left]}"))
     with Bar(*columns, console=Console(stderr=True), transient=True) as bar:
-        prefixes = {name: f"{escape(name)} " if name else "" for name in names}
+        prefixes = {name: f"{escape(plain(name))} " if name else "" for name in names}
         tasks = {name: bar.add_task(f"{prefix}starting", total=None, left="") for name, prefix in prefixes.items()}
 
         def report(name: str, state: Progress) -> None:

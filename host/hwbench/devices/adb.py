@@ -10,6 +10,7 @@ from hwbench.devices.adb_server import AdbServer
 from hwbench.devices.adb_service import open_service
 from hwbench.devices.adb_shell import STDERR, STDOUT, AdbShell, AdbStream
 from hwbench.devices.adb_sync import pull_file, push_files
+from hwbench.devices.phone.advice import error_advice
 from hwbench.devices.transport import OUTPUT_LIMIT_BYTES, Finished, PushFile, quoted
 from hwbench.errors import DeviceError
 
@@ -30,7 +31,10 @@ class AdbTransport:
         self._server = server or AdbServer()
         self._serial = self._server.require(serial).serial
         if "shell_v2" not in self._server.features(self._serial):
-            raise DeviceError(f"{self.name} is too old: its adb has no shell with exit codes, Android 7 has.")
+            raise DeviceError(
+                f"{self.name} is too old: its adb has no shell with exit codes.",
+                hint="Use a phone with Android 7 or later.",
+            )
 
     @property
     def name(self) -> str:
@@ -53,7 +57,10 @@ class AdbTransport:
                     outputs[kind].append(data)
                     room -= len(data)
                 if room < 0:
-                    raise DeviceError(f"A command on {self.name} printed more than {OUTPUT_LIMIT_BYTES >> 20} MiB.")
+                    raise DeviceError(
+                        f"A command on {self.name} printed more than {OUTPUT_LIMIT_BYTES >> 20} MiB.",
+                        hint=error_advice(DeviceError),
+                    )
             return Finished(shell.code, b"".join(outputs[STDOUT]), b"".join(outputs[STDERR]))
         finally:
             shell.close()

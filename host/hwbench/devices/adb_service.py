@@ -10,7 +10,10 @@ from adbutils import AdbError
 from hwbench.devices.adb_server import AdbServer, state_error
 from hwbench.devices.phone.adb_listing import AdbDevice
 from hwbench.devices.phone.adb_messages import adb_failure
+from hwbench.devices.phone.advice import error_advice, refusal_advice
+from hwbench.devices.phone.text import printable
 from hwbench.errors import (
+    AdbUnavailable,
     DataError,
     DeviceError,
     DeviceFull,
@@ -32,7 +35,9 @@ def open_service(server: AdbServer, serial: str, service: str, timeout_s: float)
     try:
         connection = server.client.make_connection(min(timeout_s, server.timeout_s)).conn
     except (AdbError, OSError) as error:
-        raise DeviceLost(f"The adb server, and {device} with it, cannot be reached: {error}.") from error
+        raise DeviceLost(
+            f"The adb server, and {device} with it, cannot be reached: {error}.", hint=error_advice(AdbUnavailable)
+        ) from error
     try:
         for request in (f"host:transport:{serial}", service):
             data = request.encode(errors="surrogateescape")
@@ -52,7 +57,7 @@ def send(connection: socket.socket, data: bytes, device: str) -> None:
     try:
         connection.sendall(data)
     except TimeoutError as error:
-        raise DeviceTimeout(f"{device} takes no data any more.") from error
+        raise DeviceTimeout(f"{device} takes no data any more.", hint=error_advice(DeviceTimeout)) from error
     except OSError as error:
         raise lost(device) from error
 
@@ -65,7 +70,7 @@ def receive(connection: socket.socket, size: int, deadline: float, device: str) 
         try:
             piece = connection.recv(min(size - len(received), 1 << 20))
         except TimeoutError as error:
-            raise DeviceTimeout(f"{device} did not answer in time.") from error
+            raise DeviceTimeout(f"{device} did not answer in time.", hint=error_advice(DeviceTimeout)) from error
         except OSError as error:
             raise lost(device) from error
         if not piece:
@@ -85,7 +90,7 @@ def failed(reason: str, serial: str) -> DeviceError:
         kind = adb_failure(reason).kind
     except DataError:
         kind = "unknown"
-    shown = "".join(character for character in reason if character.isprintable())[:300]
+    shown = printable(reason[:300])
     if kind in _STATES:
         return state_error(AdbDevice(serial, _STATES[kind], None, None, None, None, None, (), None))
     if kind in ("not_found", "offline", "connection_lost", "no_devices", "protocol_fault"):
@@ -93,8 +98,8 @@ def failed(reason: str, serial: str) -> DeviceError:
     if kind == "no_space":
         return DeviceFull(f"{device} has no space left: {shown}.", hint="Free some space there and try again.")
     if "No such file" in reason:
-        return RemoteFileMissing(f"{device} has no such file: {shown}.")
-    return DeviceRefused(f"{device} does not allow that: {shown}.")
+        return RemoteFileMissing(f"{device} has no such file: {shown}.", hint=error_advice(RemoteFileMissing))
+    return DeviceRefused(f"{device} does not allow that: {shown}.", hint=refusal_advice(reason))
 
 
 def _reason(connection: socket.socket, deadline: float, device: str) -> str:

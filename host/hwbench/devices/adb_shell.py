@@ -9,6 +9,7 @@ import time
 from types import TracebackType
 
 from hwbench.devices.adb_service import lost
+from hwbench.devices.phone.advice import error_advice
 from hwbench.errors import DeviceError, DeviceLost, DeviceTimeout
 
 STDIN, STDOUT, STDERR, EXIT, END_INPUT = range(5)
@@ -50,12 +51,14 @@ class AdbShell:
             left = deadline - time.monotonic()
             writers = [self._connection] if self._to_send else []
             readable, writable, _ = select.select([self._connection], writers, [], max(left, 0))
-            if not readable and not writable and left <= 0:
-                raise DeviceTimeout(f"{self._device} did not answer in time.")
             if writable:
                 self._write()
             if readable:
                 self._read()
+            if left <= 0 and not (packets := self._packets()) and self.code is None:
+                raise DeviceTimeout(f"{self._device} did not answer in time.", hint=error_advice(DeviceTimeout))
+            if packets:
+                return packets
 
     def close(self) -> None:
         self._connection.close()
@@ -86,7 +89,9 @@ class AdbShell:
         while self.code is None and len(self._received) >= _HEADER.size:
             kind, size = _HEADER.unpack_from(self._received)
             if size > _LARGEST or kind > END_INPUT + 1:
-                raise DeviceError(f"{self._device} does not keep to the protocol of adb's shell.")
+                raise DeviceError(
+                    f"{self._device} does not keep to the protocol of adb's shell.", hint=error_advice(DeviceError)
+                )
             if len(self._received) < _HEADER.size + size:
                 break
             data = bytes(self._received[_HEADER.size : _HEADER.size + size])
@@ -114,13 +119,16 @@ class AdbStream:
             if self._shell.code is not None:
                 rest, self._line = bytes(self._line), bytearray()
                 return rest or None
-            for kind, data in self._shell.step(deadline):
+            packets = self._shell.step(deadline)
+            if time.monotonic() > deadline and all(kind == STDERR for kind, _ in packets):
+                raise DeviceTimeout(f"{self._device} did not answer in time.", hint=error_advice(DeviceTimeout))
+            for kind, data in packets:
                 if kind == STDOUT:
                     *whole, rest = (bytes(self._line) + data).split(b"\n")
                     self._lines += whole
                     self._line = bytearray(rest)
             if len(self._line) > _LONGEST_LINE:
-                raise DeviceError(f"{self._device} sent a line without an end.")
+                raise DeviceError(f"{self._device} sent a line without an end.", hint=error_advice(DeviceError))
         return self._lines.pop(0)
 
     @property

@@ -11,6 +11,7 @@ from pathlib import Path
 
 from hwbench.devices.adb_service import failed, lost, receive, send
 from hwbench.devices.arrival import Arrival
+from hwbench.devices.phone.advice import error_advice
 from hwbench.devices.transport import PushFile
 from hwbench.errors import (
     DataError,
@@ -64,7 +65,7 @@ def pull_file(
                 if kind == b"FAIL":
                     raise failed(_reason(connection, size, device, silence_s), serial)
                 if kind != b"DATA" or size > _PIECE:
-                    raise DeviceError(f"{device} does not keep to adb's file protocol.")
+                    raise DeviceError(f"{device} does not keep to adb's file protocol.", hint=error_advice(DeviceError))
                 arrival.take(receive(connection, size, time.monotonic() + silence_s, device))
                 kind, size = _header(connection, device, silence_s)
     except (DeviceLost, DeviceTimeout) as error:
@@ -93,14 +94,14 @@ def _answers(connection: socket.socket, files: Sequence[PushFile], serial: str, 
             reason = _reason(connection, size, device, max(deadline - time.monotonic(), 1.0))
             raise failed(f"{file.remote}: {reason}", serial)
         if kind != b"OKAY":
-            raise DeviceError(f"{device} does not keep to adb's file protocol.")
+            raise DeviceError(f"{device} does not keep to adb's file protocol.", hint=error_advice(DeviceError))
 
 
 def _not_given(reason: str, remote: str, serial: str) -> DeviceError:
     if "Not a directory" in reason:
-        return RemoteFileMissing(f"There is no {remote} on adb:{serial}.")
+        return RemoteFileMissing(f"There is no {remote} on adb:{serial}.", hint=error_advice(RemoteFileMissing))
     if "Is a directory" in reason:
-        return DeviceRefused(f"{remote} on adb:{serial} is not a file.")
+        return DeviceRefused(f"{remote} on adb:{serial} is not a file.", hint=error_advice(DeviceError))
     return failed(reason, serial)
 
 

@@ -39,12 +39,13 @@ def shell_code(returncode: int) -> int:
     return 128 - returncode if returncode < 0 else returncode
 
 
-def runner_failed(code: int, log: str, install: str) -> RunnerCrashed:
+def runner_failed(code: int, log: str, install: str, device: str) -> RunnerCrashed:
     """The error for a shell's exit code and what the runner wrote last; `install` brings a missing engine."""
+    runner = f"The runner on {device}"
     last = (log.strip().splitlines() or ["it said nothing"])[-1][:300]
     if code == NO_ENGINE:
-        return RunnerCrashed(f"The runner found no engine: {last}.", hint=install)
+        return RunnerCrashed(f"{runner} found no engine: {last}.", hint=install)
     if code in (BAD_PLAN, OUTPUT):
-        return RunnerCrashed(f"The runner stopped: {last}.", hint="Continue with --resume once that is mended.")
+        return RunnerCrashed(f"{runner} stopped: {last}.", hint="Continue with --resume once that is mended.")
     kind, what, hint = _CRASHES.get(code, (RunnerCrashed, f"ended with status {code}", _RESUME))
-    return kind(f"The runner {what}; its last words: {last}.", hint=hint)
+    return kind(f"{runner} {what}; its last words: {last}.", hint=hint)

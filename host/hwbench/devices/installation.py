@@ -2,16 +2,19 @@
 
 from __future__ import annotations
 
-import json
 import secrets
 import time
 from collections.abc import Mapping, Sequence
 from contextlib import ExitStack
 from pathlib import Path
+from typing import TypeVar
+
+import msgspec
 
 from hwbench.devices.bundle import MANIFEST, Bundle, file_sha256, is_program
 from hwbench.devices.exit_codes import LOCKED, runner_failed
 from hwbench.devices.local_runner import Selftest, parse_selftest
+from hwbench.devices.phone.text import printable, shown
 from hwbench.devices.runner_files import launch_script
 from hwbench.devices.transport import Finished, PushFile, Stream, Transport
 from hwbench.errors import DeviceBusy, DeviceError, DeviceRefused, RunnerCrashed
@@ -20,6 +23,25 @@ LAUNCH_SCRIPT = "launch.sh"
 _HASH_S = 300.0
 _SELFTEST_S = 180.0
 _LOCK_S = 60.0
+
+
+class _Hash(msgspec.Struct, frozen=True):
+    path: str
+    sha256: str | None = None
+
+
+class _Free(msgspec.Struct, frozen=True):
+    free_bytes: int
+
+
+class _Lock(msgspec.Struct, frozen=True):
+    """`holder` is who has it where it is not `locked` now."""
+
+    locked: bool
+    holder: str | None = None
+
+
+AnswerT = TypeVar("AnswerT", _Hash, _Free, _Lock)
 
 
 class Installation:
@@ -55,7 +77,8 @@ class Installation:
     def check(self, folder: str, expected: Mapping[str, str]) -> None:
         """Raises DeviceError naming the first of the files in `folder` that is not what was pushed."""
         done = self.run(["--hash", *(f"{folder}/{name}" for name in expected)], _HASH_S)
-        found = dict(_hashes(done, self.hint))
+        lines = (self._answer(line, _Hash, "cannot hash files") for line in done.stdout.splitlines())
+        found = {line.path: line.sha256 for line in lines}
         for name, sha256 in expected.items():
             if found.get(f"{folder}/{name}") != sha256:
                 raise DeviceError(
@@ -66,15 +89,12 @@ class Installation:
     def selftest(self, engine: str) -> Selftest:
         """The runner's own report. Raises RunnerCrashed when it cannot start there, with the reason."""
         done = self.run(["--selftest", engine], _SELFTEST_S)
-        return parse_selftest(done.stdout, f"the runner on {self._transport.name}")
+        return parse_selftest(done.stdout, f"the runner on {self._transport.name}", self.hint)
 
     def free_bytes(self) -> int:
         """Free space where everything of ours lies."""
         done = self.run(["--free", self._transport.folder], _LOCK_S)
-        try:
-            return int(json.loads(done.stdout)["free_bytes"])
-        except (ValueError, KeyError, TypeError) as error:
-            raise RunnerCrashed(f"The runner on {self._transport.name} does not tell the free space.") from error
+        return self._answer(done.stdout, _Free, "does not tell the free space").free_bytes
 
     def lock(self, holder: str) -> None:
         """Holds the device's own lock until `unlock`, or until the connection ends.
@@ -84,20 +104,24 @@ class Installation:
         stream = self._transport.open([*self.command, "--lock", self._lock_file, holder])
         self._lock.enter_context(stream)
         line = stream.read_line(_LOCK_S)
-        try:
-            report = json.loads(line or b"{}")
-            locked, owner = bool(report["locked"]), str(report.get("holder", ""))
-        except (ValueError, KeyError, TypeError) as error:
-            raise RunnerCrashed(f"The runner on {self._transport.name} cannot lock it: {line!r}.") from error
-        if not locked:
+        report = self._answer(line or b"", _Lock, "cannot lock it")
+        if not report.locked:
             self.unlock()
-            raise _busy(self._transport.name, owner, stream)
+            raise _busy(self._transport.name, report.holder or "", stream)
         self._locked = True
 
     def unlock(self) -> None:
         """Lets go of the device's lock."""
         self._locked = False
         self._lock.close()
+
+    def _answer(self, printed: bytes, kind: type[AnswerT], trouble: str) -> AnswerT:
+        """What the runner printed. Raises RunnerCrashed, which says `trouble`, for anything else."""
+        try:
+            return msgspec.json.decode(printed, type=kind)
+        except (msgspec.DecodeError, UnicodeDecodeError, RecursionError) as error:
+            said = shown(printed[:200].decode(errors="replace"))
+            raise RunnerCrashed(f"The runner on {self._transport.name} {trouble}: {said}.", hint=self.hint) from error
 
     @property
     def places(self) -> tuple[str, ...]:
@@ -108,7 +132,7 @@ class Installation:
         """Runs the runner with these words. Raises RunnerCrashed for an end that is a crash."""
         done = self._transport.run([*self.command, *words], timeout_s=timeout_s)
         if done.code >= 126:
-            raise runner_failed(done.code, done.stderr.decode(errors="replace"), self.hint)
+            raise runner_failed(done.code, done.stderr.decode(errors="replace"), self.hint, self._transport.name)
         return done
 
 
@@ -120,22 +144,11 @@ def describe_holder() -> str:
 def _busy(device: str, owner: str, stream: Stream) -> DeviceError:
     if stream.code not in (None, LOCKED):
         return DeviceRefused(f"{device} does not let its lock be made.", hint="Is its storage full or read-only?")
-    said = "".join(character for character in owner if character.isprintable())[:80]
+    said = printable(owner[:80])
     return DeviceBusy(
         f"Device {device} is being measured by {said or 'another hwbench'}.",
         hint="Wait for it to end: two at once would disturb each other.",
     )
-
-
-def _hashes(done: Finished, hint: str) -> list[tuple[str, str]]:
-    found = []
-    for line in done.stdout.splitlines():
-        try:
-            entry = json.loads(line)
-            found.append((str(entry["path"]), str(entry.get("sha256", ""))))
-        except (ValueError, KeyError, TypeError, AttributeError) as error:
-            raise RunnerCrashed(f"The runner cannot hash files: {line[:200]!r}.", hint=hint) from error
-    return found
 
 
 def local_hashes(folder: Path) -> dict[str, str]:

@@ -109,7 +109,7 @@ class LocalDevice:
                         process.wait()
         if process.returncode != 0:
             said = log.read_text(errors="replace")
-            raise runner_failed(shell_code(process.returncode), said, self._runner.install)
+            raise runner_failed(shell_code(process.returncode), said, self._runner.install, self.name)
         return LaunchReport()
 
     def recover(self, request: LaunchRequest, progress: Callable[[Pulse], None]) -> None:

@@ -81,14 +81,14 @@ def selftest(runner: LocalRunner, engine: str | None = None) -> Selftest:
         done = subprocess.run(command, capture_output=True, timeout=_SELFTEST_S, check=False)
     except (OSError, subprocess.TimeoutExpired) as error:
         raise RunnerCrashed(f"The self-test of {runner.title} failed: {error}.") from error
-    return parse_selftest(done.stdout, runner.title)
+    return parse_selftest(done.stdout, runner.title, runner.install)
 
 
-def parse_selftest(stdout: bytes, title: str) -> Selftest:
-    """What a self-test printed. Raises RunnerCrashed for anything else."""
+def parse_selftest(stdout: bytes, title: str, install: str) -> Selftest:
+    """What a self-test printed. Raises RunnerCrashed for anything else, with `install` as its hint."""
     try:
         report = json.loads(stdout)
         engines = {str(entry["engine"]): dict(entry) for entry in report["engines"]}
         return Selftest(str(report["runner"]), bool(report["emulated"]), engines)
-    except (ValueError, KeyError, TypeError) as error:
-        raise RunnerCrashed(f"The self-test of {title} failed: {error}.") from error
+    except (ValueError, KeyError, TypeError, RecursionError) as error:
+        raise RunnerCrashed(f"The self-test of {title} failed: {error}.", hint=install) from error

@@ -13,6 +13,7 @@ import msgspec
 from hwbench.devices.base import LaunchRequest, Pulse
 from hwbench.devices.exit_codes import runner_failed
 from hwbench.devices.heartbeat import visits_done
+from hwbench.devices.phone.text import whole
 from hwbench.devices.platform import Watched
 from hwbench.devices.transport import PushFile, Transport
 from hwbench.errors import DeviceError, DeviceLost, DeviceTimeout, RemoteFileMissing, RunnerError, RunnerTimeout
@@ -23,6 +24,7 @@ _LINE_S = 20.0
 _STOP_S = 60.0
 _GRACE_S = 30.0
 _TRIES = 5
+_INSTALL = "Run `hwbench runner build` for that device."
 # A visit's line holds two numbers per invoke; everything else in a result file is small.
 _BYTES_PER_INVOKE = 24
 _BYTES_BESIDE = 64 << 20
@@ -116,12 +118,12 @@ class RemoteLaunches:
             raise
         self.steadily(lambda: self._pull(request))
         if ending.code:
-            raise runner_failed(ending.code, ending.said, "Run `hwbench runner build` for that device.")
+            raise runner_failed(ending.code, ending.said, _INSTALL, self._transport.name)
 
     def _follow(
         self, words: Sequence[str], request: LaunchRequest, watched: Watched, progress: Callable[[Pulse], None]
     ) -> Ending:
-        watcher = _Watcher(watched, request.deadline_s + _GRACE_S, self._patience.silence_s)
+        watcher = _Watcher(self._transport.name, watched, request.deadline_s + _GRACE_S, self._patience.silence_s)
         lost = 0
         while True:
             try:
@@ -159,8 +161,9 @@ class RemoteLaunches:
 class _Watcher:
     """Makes sense of what launch.sh prints while it follows a launch."""
 
-    def __init__(self, watched: Watched, longest_s: float, silence_s: float) -> None:
+    def __init__(self, device: str, watched: Watched, longest_s: float, silence_s: float) -> None:
         self.pulse = Pulse(0)
+        self._device = device
         self._watched = watched
         self._silence_s = silence_s
         self._end = time.monotonic() + longest_s
@@ -178,7 +181,7 @@ class _Watcher:
             case b"read":
                 self._read(*rest.partition(b" ")[::2])
             case b"said":
-                self._said = rest.decode(errors="replace")
+                self._said = rest[:1000].decode(errors="replace")
             case b"exit" if rest.isdigit() and len(rest) < 4:
                 return Ending(int(rest), self._said)
             case b"gone" | b"never":
@@ -191,10 +194,11 @@ class _Watcher:
         """Raises RunnerTimeout when the runner is silent for too long or passes its deadline."""
         now = time.monotonic()
         if now > self._end:
-            raise RunnerTimeout("The runner passed its deadline.", hint="Continue with --resume.")
+            raise RunnerTimeout(f"The runner on {self._device} passed its deadline.", hint="Continue with --resume.")
         if now - self._heard > self._silence_s:
             raise RunnerTimeout(
-                f"The runner gave no sign of life for {self._silence_s:.0f} s.", hint="Continue with --resume."
+                f"The runner on {self._device} gave no sign of life for {self._silence_s:.0f} s.",
+                hint="Keep the screen unlocked and other programs closed, then continue with --resume.",
             )
 
     def returned(self) -> None:
@@ -203,8 +207,8 @@ class _Watcher:
 
     def _read(self, number: bytes, text: bytes) -> None:
         files = self._watched.files
-        value = int(text) if text.lstrip(b"-").isdigit() and len(text) < 12 else None
-        if value is None or not number.isdigit() or int(number[:4]) >= len(files):
+        value = whole(text.decode(errors="replace"))
+        if value is None or not (number.isdigit() and len(number) < 4) or int(number) >= len(files):
             return
         if files[int(number)] == self._watched.clock_khz:
             self.pulse = msgspec.structs.replace(self.pulse, frequency_khz=value)

@@ -199,7 +199,7 @@ def _probe(
     plan = _plan(device, rows, anchors, settings, launch=len(session.launches))
     path = session.probe(plan)
     device.launch(LaunchRequest(path, path.with_suffix(".results"), _DEADLINE_S), lambda _: None)
-    samples = collect([read_results(path.with_suffix(".results"), anchors)], settings.estimator)
+    samples = collect([read_results(path.with_suffix(".results"), plan.launch, plan.rounds)], settings.estimator)
     return not judge(samples, list(anchors), settings.estimator, baseline_us).closed
 
 
@@ -244,7 +244,7 @@ def _launch(
     path = session.results_path(number)
     clock.launched(number, sum(job.rounds for job in plan.jobs), len(rounds))
     report = device.launch(LaunchRequest(session.plan_path(number), path, _DEADLINE_S), clock.tick)
-    result = read_results(path, [job.id for job in plan.jobs])
+    result = read_results(path, number, plan.rounds)
     again = report.redo and redos > 0
     clock.ended(0 if again else len(result.visits))
     session.end(number, result.status, report.flags, again)
@@ -257,7 +257,7 @@ def _recover(device: Device, session: Session, clock: _Clock) -> None:
         path = session.results_path(planned.launch)
         clock.launched(planned.launch, sum(planned.jobs.values()), len(planned.jobs))
         device.recover(LaunchRequest(session.plan_path(planned.launch), path, _DEADLINE_S), clock.tick)
-        result = read_results(path, planned.jobs)
+        result = read_results(path, planned.launch, planned.jobs)
         clock.ended(len(result.visits))
         session.end(planned.launch, result.status)
 

@@ -50,6 +50,11 @@ class Plan(msgspec.Struct, frozen=True):
     burst: Burst = Burst()
     schema: str = PLAN_SCHEMA
 
+    @property
+    def rounds(self) -> dict[str, int]:
+        """The rounds of each job."""
+        return {job.id: job.rounds for job in self.jobs}
+
 
 class OutputDigest(msgspec.Struct, frozen=True):
     type: str

@@ -94,7 +94,7 @@ class Session:
 
     def begin(self, plan: Plan) -> None:
         """Writes the plan and journals it; from here on its result file counts."""
-        launch = Planned(plan.launch, plan.cores, {job.id: job.rounds for job in plan.jobs})
+        launch = Planned(plan.launch, plan.cores, plan.rounds)
         try:
             self.plan_path(plan.launch).write_bytes(msgspec.json.encode(plan))
         except OSError as error:
@@ -133,7 +133,9 @@ class Session:
 
     def results(self) -> list[LaunchResult]:
         """What every launch that counts has brought, whole lines of broken ones included."""
-        return [read_results(self.results_path(planned.launch), planned.jobs) for planned in self._counting]
+        return [
+            read_results(self.results_path(planned.launch), planned.launch, planned.jobs) for planned in self._counting
+        ]
 
     @property
     def _counting(self) -> list[Planned]:

@@ -221,7 +221,7 @@ def _extra(
         device.launch(LaunchRequest(path, results, _PASS_DEADLINE_S), lambda _: None)
     except RunnerError as error:
         trouble = f"{run_pass}: {error.message}"
-    return _Extra(read_results(results, [job.id for job in plan.jobs]), trouble)
+    return _Extra(read_results(results, plan.launch, plan.rounds), trouble)
 
 
 def _profile(name: Path, path: Path, row: ModelRow, campaign: Campaign, extra: Sequence[_Extra]) -> ModelProfile:

@@ -16,8 +16,6 @@ from hwbench.devices.phone.state import PhoneState
 from hwbench.devices.phone.thermal import STATUS_NAMES
 
 WARMEST_C = 35.0
-POLL_S = 15.0
-LONGEST_S = 30 * 60.0
 TIMEOUT_FLAG = "gate_timeout"
 
 WarmCheck = Literal["temperature", "thermal_status"]
@@ -25,6 +23,16 @@ WarmCheck = Literal["temperature", "thermal_status"]
 # A phone in a cool room loses more than that in that time.
 _STALLED_S = 5 * 60.0
 _STALLED_C = 0.5
+
+
+class Wait(msgspec.Struct, frozen=True):
+    """How often the phone is looked at while it cools, and how long at most."""
+
+    poll_s: float = 15.0
+    longest_s: float = 30 * 60.0
+
+
+WAIT = Wait()
 
 
 class Seen(msgspec.Struct, frozen=True):
@@ -43,7 +51,7 @@ class Decision(msgspec.Struct, frozen=True):
     flags: tuple[str, ...]
 
 
-def decide(seen: Sequence[Seen], allowed: Collection[str] = ()) -> Decision:
+def decide(seen: Sequence[Seen], allowed: Collection[str] = (), longest_s: float = WAIT.longest_s) -> Decision:
     """Whether to begin after the last of the states seen since the wait began, in their order.
 
     `allowed` are names of preflight checks that the user overrode: what they look at is not waited for.
@@ -55,7 +63,7 @@ def decide(seen: Sequence[Seen], allowed: Collection[str] = ()) -> Decision:
     reasons = tuple(text for check, text in warm(now.state) if check not in allowed)
     if not reasons:
         return Decision(True, "", None, ())
-    over = now.waited_s >= LONGEST_S
+    over = now.waited_s >= longest_s
     return Decision(over, " and ".join(reasons), _hint(seen), (TIMEOUT_FLAG,) if over else ())
 
 

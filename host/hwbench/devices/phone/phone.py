@@ -7,9 +7,10 @@ from collections.abc import Callable, Iterable
 
 from hwbench.devices.base import LaunchReport, Pulse
 from hwbench.devices.bundle import TARGETS, BundleTarget
+from hwbench.devices.phone.advice import error_advice
 from hwbench.devices.phone.controls import Controls, controls_of
 from hwbench.devices.phone.cores import CoreChoice, choose_cores
-from hwbench.devices.phone.gate import POLL_S, Seen, decide, warm
+from hwbench.devices.phone.gate import WAIT, Seen, Wait, decide, warm
 from hwbench.devices.phone.meminfo import memory
 from hwbench.devices.phone.preflight import Policy, allowed_checks, preflight
 from hwbench.devices.phone.reading import phone_reading
@@ -20,7 +21,7 @@ from hwbench.devices.phone.sysfs import sysfs_files
 from hwbench.devices.phone.thermal_zones import thermal_zones
 from hwbench.devices.platform import Watched
 from hwbench.devices.runner_files import harness_script
-from hwbench.devices.transport import Stream, Transport
+from hwbench.devices.transport import OUTPUT_LIMIT_BYTES, Stream, Transport
 from hwbench.errors import DataError, DeviceError, DeviceLost, DeviceRefused
 from hwbench.records import DeviceRecord
 
@@ -36,7 +37,10 @@ _FRESH_S = 10.0
 class Phone:
     """The phone behind a transport. `allow` names checks that may fail; raises UsageError for one there is not."""
 
-    def __init__(self, transport: Transport, allow: Iterable[str] = (), regime: str = "as_shipped") -> None:
+    def __init__(
+        self, transport: Transport, allow: Iterable[str] = (), regime: str = "as_shipped", wait: Wait = WAIT
+    ) -> None:
+        self._wait = wait
         self.regime = regime
         self.notes: tuple[str, ...] = ()
         self._transport = transport
@@ -63,7 +67,8 @@ class Phone:
         if "arm64-v8a" not in abis:
             raise DeviceError(
                 f"{self._transport.name} runs {', '.join(abis) or 'an unknown kind of'} programs; hwbench's runner "
-                "for phones is arm64-v8a."
+                "for phones is arm64-v8a.",
+                hint="Use a phone whose Android is 64-bit.",
             )
         return TARGETS["android-arm64"]
 
@@ -104,17 +109,17 @@ class Phone:
 
     def gate(self, progress: Callable[[Pulse], None]) -> tuple[str, ...]:
         if self._state is not None and time.monotonic() - self._state[0] < _FRESH_S:
-            decision = decide([Seen(0.0, self._state[1])], self._policy.allowed)
+            decision = decide([Seen(0.0, self._state[1])], self._policy.allowed, self._wait.longest_s)
             if decision.open:
                 return decision.flags
         token = new_token()
         begin = time.monotonic()
         seen: list[Seen] = []
-        with self._transport.open(self._script(token, "watch", str(int(POLL_S)))) as stream:
+        with self._transport.open(self._script(token, "watch", str(int(self._wait.poll_s)))) as stream:
             while True:
                 state = self._next_state(stream, token, seen, progress)
                 seen.append(Seen(time.monotonic() - begin, state))
-                decision = decide(seen, self._policy.allowed)
+                decision = decide(seen, self._policy.allowed, self._wait.longest_s)
                 if decision.open:
                     return decision.flags
 
@@ -144,8 +149,12 @@ class Phone:
         if seen:
             warmest = seen[-1].state.warmest
             progress(Pulse(0, temperature_c=warmest.celsius if warmest else None, waiting=True))
-        while (line := stream.read_line(POLL_S + _READ_S)) is not None:
+        while (line := stream.read_line(self._wait.poll_s + _READ_S)) is not None:
             printed += line + b"\n"
+            if len(printed) > OUTPUT_LIMIT_BYTES:
+                raise DeviceError(
+                    f"{self._transport.name} tells its state without end.", hint=error_advice(DeviceError)
+                )
             if is_last(line, token):
                 return self._remember(split(bytes(printed), token))
         raise DeviceLost(f"{self._transport.name} does not tell its temperature any more.", hint="Check the cable.")
