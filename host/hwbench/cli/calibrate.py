@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+from contextlib import ExitStack
 from pathlib import Path
 from typing import Annotated
 
 import typer
 
-from hwbench.cli.options import DeviceOption, PresetName, PythonOption
+from hwbench.cli.opened import device_of_table
+from hwbench.cli.options import AllowOption, DeviceOption, PresetName, PythonOption
 from hwbench.cli.output import Json, print_json, print_view, say
 from hwbench.cli.progress import progress_bar
 
@@ -28,14 +30,15 @@ def calibrate(
     seed: Annotated[int, typer.Option(min=0, help="Seed of the random networks.")] = 2,
     device: DeviceOption = None,
     python: PythonOption = None,
+    allow: AllowOption = None,
     overwrite: Annotated[bool, typer.Option("--overwrite", help="Replace an existing file.")] = False,
     json: Json = False,
 ) -> None:
     """Correct a table's rows by few whole networks; says the error on other networks before and after."""
-    from hwbench.devices import find
     from hwbench.workflows.calibrate import calibrate as run
 
-    with progress_bar() as report:
+    with ExitStack() as opened, progress_bar() as report:
+        measuring = None if measured else opened.enter_context(device_of_table(table, device, python, allow))
         result = run(
             table,
             output,
@@ -44,7 +47,7 @@ def calibrate(
             held_out=held_out,
             seed=seed,
             preset=preset.value if preset else None,
-            device=None if measured else find(device, python),
+            device=measuring,
             overwrite=overwrite,
             on_progress=report,
         )

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from contextlib import closing
 from pathlib import Path
 from typing import Annotated
 
@@ -12,6 +11,7 @@ from hwbench.cli.calibrate import calibrate
 from hwbench.cli.diff import diff
 from hwbench.cli.exchange import export, import_, merge
 from hwbench.cli.fit import fit
+from hwbench.cli.opened import device_of_table
 from hwbench.cli.options import AllowOption, DeviceOption, PresetName, PythonOption
 from hwbench.cli.output import Json, print_json, print_view
 from hwbench.cli.progress import progress_bar
@@ -99,24 +99,18 @@ def verify(
     json: Json = False,
 ) -> None:
     """Do sums of the table's blocks equal whole networks? Measures some and says."""
-    from hwbench.devices import find
-    from hwbench.tables.lookup import load
     from hwbench.workflows.verify import verify as run
 
-    known = load(table)
-    # A table of this computer belongs to it, whatever is plugged in.
-    where = "local" if device is None and known.device.kind == "local" else device
-    with closing(find(where, python, allow=allow or (), regime=known.target.regime)) as found_device:
-        with progress_bar() as report:
-            result = run(
-                table,
-                networks,
-                seed=seed,
-                preset=preset.value if preset else None,
-                device=found_device,
-                resume=resume,
-                on_progress=report,
-            )
+    with device_of_table(table, device, python, allow) as measuring, progress_bar() as report:
+        result = run(
+            table,
+            networks,
+            seed=seed,
+            preset=preset.value if preset else None,
+            device=measuring,
+            resume=resume,
+            on_progress=report,
+        )
     found = result.additivity
     if json:
         print_json(
