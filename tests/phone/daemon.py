@@ -70,6 +70,8 @@ class Device:
         self._tasks: set[asyncio.Task[None]] = set()
         self._services = self._received = self._sent = 0
         self._happened = False
+        self._booted = asyncio.Event()
+        self._plug = asyncio.Lock()
 
     async def run(self) -> None:
         """Boots, says its port on standard output, and serves until it dies."""
@@ -82,10 +84,12 @@ class Device:
             await control.serve_forever()
 
     async def plug_in(self) -> None:
-        """Listens, on the port that it had before."""
-        if self._server is None:
-            self._server = await asyncio.start_server(self._connected, "127.0.0.1", self._port, limit=4 << 20)
-            self._port = self._server.sockets[0].getsockname()[1]
+        """Listens, on the port that it had before, as soon as it has booted."""
+        await self._booted.wait()
+        async with self._plug:
+            if self._server is None:
+                self._server = await asyncio.start_server(self._connected, "127.0.0.1", self._port, limit=4 << 20)
+                self._port = self._server.sockets[0].getsockname()[1]
 
     async def pull_cable(self) -> None:
         """Breaks the connections and takes no more; what runs in the phone runs on."""
@@ -97,6 +101,7 @@ class Device:
 
     async def reboot(self) -> None:
         """Ends everything in the phone and boots it again, with its files."""
+        self._booted.clear()
         await self.pull_cable()
         if self._machine is not None:
             self._machine.stop()
@@ -161,8 +166,11 @@ class Device:
             self._start(self._happen(self.faults.moment.delay_s))
 
     async def _happen(self, delay_s: float) -> None:
+        faults = self.faults
         await asyncio.sleep(delay_s)
-        await self._do(Do(self.faults.effect, self.faults.victim))
+        # New faults take back what has not happened yet, and leave a boot alone that has begun.
+        if faults is self.faults:
+            self._start(self._do(Do(faults.effect, faults.victim)))
 
     def _die(self) -> None:
         os._exit(9)
@@ -241,6 +249,7 @@ class Device:
     def _boot(self) -> None:
         new_boot(self._root, str(uuid.uuid4()))
         self._machine = Machine(self._root, self._setup.storage)
+        self._booted.set()
 
     def _inside(self, words: list[str]) -> list[str]:
         return self._running.command(words)
