@@ -36,6 +36,7 @@ def main() -> None:
             "attempts": sum(run.attempts for run in done),
             "runs_by_attempts": dict(sorted(Counter(run.attempts for run in done).items())),
             "attempts_ended_by": Counter(ending.partition(":")[0] for run in done for ending in run.endings),
+            "restored_by_the_next_session": sum(run.restored_later for run in done),
             "failed_runs": msgspec.to_builtins(failed),
         },
         options.keep,

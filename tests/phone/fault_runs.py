@@ -21,6 +21,7 @@ import msgspec
 import pytest
 
 from hwbench import spaces
+from hwbench.devices.engine_wheels import fetched, wheels_for
 from hwbench.errors import HwbenchError
 from hwbench.measure.estimate import estimate
 from hwbench.measure.gate import judge
@@ -31,12 +32,12 @@ from hwbench.spaces.blocks import ConvBlock
 from hwbench.workflows.model_rows import RowModel, block_models, write_rows
 from hwbench.workflows.settings import MeasureOptions
 from tests.conftest import ROOT, TEST_CACHE, TINY
-from tests.integration.bundles import built
+from tests.integration.bundles import built, own_cache
 from tests.phone import binfmt
 from tests.phone.adb_server import DEBIAN, AdbServer
 from tests.phone.fault_attempt import PRESET, SETTINGS, attempt, open_session, rows_of
 from tests.phone.faults import Faults
-from tests.phone.misfortunes import NONE, Misfortune, draw
+from tests.phone.misfortunes import NONE, Extent, Misfortune, draw
 from tests.phone.phone import VirtualPhone
 from tests.phone.witness import Witness, Written
 
@@ -44,17 +45,21 @@ MOST_ATTEMPTS = 6
 # How likely it is that the second and the third attempt fail too; the others are left alone.
 _AGAIN = (1.0, 0.4, 0.2)
 _SETTLE_S = 10.0
-_SERVED = ("bundles", "cores", "engines")
+_CACHED = {"bundles", "cores", "engines", "serial-salt"}
 _BRIGHTNESS = "137"
 
 
 class Run(msgspec.Struct, frozen=True):
-    """How one run went: what befell its attempts, how each ended, and what of the promise was not kept."""
+    """How one run went: what befell its attempts, how each ended, and what of the promise was not kept.
+
+    `restored_later`: the phone was gone when the last attempt put things back, which the next session did instead.
+    """
 
     seed: int
     misfortunes: tuple[str, ...]
     endings: tuple[str, ...]
     broken: tuple[str, ...]
+    restored_later: bool
     seconds: float
 
     @property
@@ -63,7 +68,7 @@ class Run(msgspec.Struct, frozen=True):
 
 
 class FaultRuns:
-    """One phone and one adb server for many runs; `span_s` is what an undisturbed attempt takes."""
+    """One phone and one adb server for many runs."""
 
     def __init__(self, folder: Path) -> None:
         self._folder = folder
@@ -76,11 +81,9 @@ class FaultRuns:
         self._temporary = folder / "tmp"
         self._temporary.mkdir()
         self._cache = folder / "cache"
-        (self._cache / "hwbench").mkdir(parents=True)
-        for name in _SERVED:
-            (self._cache / "hwbench" / name).symlink_to(TEST_CACHE / "hwbench" / name)
+        _serve(self._cache / "hwbench")
         self._jobs = _jobs(folder / "jobs")
-        self.span_s = 0.0
+        self._extent: Extent | None = None
 
     @property
     def environment(self) -> dict[str, str]:
@@ -91,14 +94,18 @@ class FaultRuns:
     def run(self, seed: int) -> Run:
         """A run with what the seed brings."""
         rng = random.Random(seed)
-        return self._run(seed, [draw(rng, self.span_s, seed if not n else None) if rng.random() < again else NONE
+        extent = self._extent or self._measured()
+        return self._run(seed, [draw(rng, extent, seed if not n else None) if rng.random() < again else NONE
                                 for n, again in enumerate(_AGAIN)])  # fmt: skip
 
-    def undisturbed(self) -> Run:
-        """A run that nothing befalls; how long it takes is the span within which things happen to the others."""
+    def _measured(self) -> Extent:
+        """What a run takes that nothing befalls; that it keeps the promise shows that the others can."""
         run = self._run(-1, [])
-        self.span_s = run.seconds
-        return run
+        assert not run.broken, run
+        bundles = self._cache / "hwbench/bundles"
+        size = sum(path.stat().st_size for path in bundles.rglob("*") if path.is_file())
+        self._extent = Extent(run.seconds, size)
+        return self._extent
 
     def stop(self) -> None:
         self._discard()
@@ -124,8 +131,9 @@ class FaultRuns:
             endings.append(self._attempt(self._phone, folder, misfortune))
         seconds = time.monotonic() - begin
         written = self._witness.written()
-        if names[-1] != NONE.name and endings[-1] == "done":
-            # It may have come when all was measured: what it left is for the next session to put right.
+        later = endings[-1] == "done" and names[-1] != NONE.name and any(_not_restored(self._phone, before))
+        if later:
+            # It came when all was measured: what it left is for the next session to put right.
             self._next_session(self._phone)
         broken = [*self._promises(folder, self._phone, written, before)]
         if endings[-1] != "done":
@@ -134,7 +142,7 @@ class FaultRuns:
             self._discard()
         else:
             shutil.rmtree(folder)
-        return Run(seed, tuple(names), tuple(endings), tuple(broken), round(seconds, 1))
+        return Run(seed, tuple(names), tuple(endings), tuple(broken), later, round(seconds, 1))
 
     def _attempt(self, phone: VirtualPhone, folder: Path, misfortune: Misfortune) -> str:
         """How it ended: `done`, or the kind of the error; the phone is well again afterwards."""
@@ -205,6 +213,8 @@ def run_all(folder: Path, seeds: Sequence[int], workers: int) -> list[Run]:
 
     Raises AssertionError if an undisturbed run breaks the promise.
     """
+    binfmt.enable()
+    built("android-arm64")
     parts = [seeds[start::workers] for start in range(workers)]
     done: list[Run] = []
     with ProcessPoolExecutor(workers, get_context("spawn")) as pool:
@@ -217,8 +227,6 @@ def _runs_of(folder: Path, worker: int, seeds: Sequence[int]) -> list[Run]:
     place = folder / f"worker-{worker}"
     place.mkdir()
     with fault_runs(place) as runs:
-        undisturbed = runs.undisturbed()
-        assert not undisturbed.broken, undisturbed
         done = []
         for seed in seeds:
             done.append(runs.run(seed))
@@ -229,8 +237,6 @@ def _runs_of(folder: Path, worker: int, seeds: Sequence[int]) -> list[Run]:
 @contextmanager
 def fault_runs(folder: Path) -> Iterator[FaultRuns]:
     """Runs in an empty folder."""
-    binfmt.enable()
-    built("android-arm64")
     runs = FaultRuns(folder)
     try:
         with pytest.MonkeyPatch.context() as patch:
@@ -252,6 +258,18 @@ def _jobs(folder: Path) -> Path:
     rows = write_rows([*anchors, *block_models(spaces.get(TINY))[:3]], MeasureOptions(), folder)
     (folder / "rows.json").write_bytes(msgspec.json.encode(rows))
     return folder
+
+
+def _serve(cache: Path) -> None:
+    """A core and one engine, of which a bundle is made that is half as large as with both."""
+    cache.mkdir(parents=True)
+    known = TEST_CACHE / "hwbench"
+    (cache / "cores").symlink_to(known / "cores")
+    (cache / "engines").mkdir()
+    with own_cache():
+        for wheel in wheels_for("aarch64"):
+            if wheel.engine == SETTINGS.engine and (found := fetched(wheel)):
+                (cache / "engines" / found.name).symlink_to(found)
 
 
 def _put_right(phone: VirtualPhone) -> None:
@@ -361,7 +379,7 @@ def _not_restored(phone: VirtualPhone, before: dict[str, dict[str, str]]) -> Ite
 
 def _elsewhere(folder: Path, cache: Path, temporary: Path) -> Iterator[str]:
     """Nothing was written on this computer but the session, the salt and the lock."""
-    places = {folder: {"jobs", "session"}, cache: {*_SERVED, "serial-salt"}}
+    places = {folder: {"jobs", "session"}, cache: _CACHED}
     for place, known in places.items():
         if unknown := {path.name for path in place.iterdir()} - known:
             yield f"in {place.name} are {sorted(unknown)}"
