@@ -59,6 +59,7 @@ class Machine:
 
     def __init__(self, root: Path, storage: int) -> None:
         self._root = root
+        self._storage = storage
         overlays = " && ".join(f'mount --bind "$1/system/etc/proc/{path}" "$1/proc/{path}"' for path in OVERLAID)
         # The first process takes in orphans; a shell that ignores SIGCHLD has the kernel bury them.
         script = f"hostname localhost && {overlays} && trap '' CHLD && exec sleep infinity"
@@ -87,10 +88,10 @@ class Machine:
 
     def leave_free(self, size_bytes: int) -> None:
         """Fills the storage, as to what can be written: so much and no more."""
-        state = os.statvfs(f"/proc/{self.process}/root{self._root}/data")
+        state = os.statvfs(f"/proc/{self._storage}/root{self._root}/data")
         used = (state.f_blocks - state.f_bfree) * state.f_frsize
         size = max(used + size_bytes, state.f_frsize)
-        enter = ["nsenter", f"--target={self.process}", "--mount"]
+        enter = ["nsenter", f"--target={self._storage}", "--mount"]
         subprocess.run([*enter, "mount", "-o", f"remount,size={size}", f"{self._root}/data"], check=True)
 
     def stop(self) -> None:

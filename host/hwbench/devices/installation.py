@@ -5,7 +5,7 @@ from __future__ import annotations
 import secrets
 import time
 from collections.abc import Mapping, Sequence
-from contextlib import ExitStack
+from contextlib import ExitStack, suppress
 from pathlib import Path
 from typing import TypeVar
 
@@ -64,15 +64,21 @@ class Installation:
         return tuple(word.replace("{folder}", self.folder) for word in self._bundle.manifest.entry)
 
     def install(self) -> None:
-        """Pushes the bundle and has the runner hash every file of it."""
+        """Pushes the bundle and has the runner hash every file of it. One that failed leaves nothing there."""
         manifest = self._bundle.manifest
         names = [MANIFEST, *(file.path for file in manifest.files)]
         files = [
             PushFile(self._bundle.folder / name, f"{self.folder}/{name}", 0o755 if is_program(name) else 0o644)
             for name in names
         ]
-        self._transport.push([*files, PushFile(launch_script(), self.script)])
-        self.check(self.folder, {file.path: file.sha256 for file in manifest.files})
+        try:
+            self._transport.push([*files, PushFile(launch_script(), self.script)])
+            self.check(self.folder, {file.path: file.sha256 for file in manifest.files})
+        except BaseException:
+            remove = 'rm -rf "$1"; rmdir "$0" 2>/dev/null; true'
+            with suppress(DeviceError):
+                self._transport.run(["sh", "-c", remove, self._transport.folder, self.folder])
+            raise
 
     def check(self, folder: str, expected: Mapping[str, str]) -> None:
         """Raises DeviceError naming the first of the files in `folder` that is not what was pushed."""

@@ -105,6 +105,9 @@ class RemoteDevice:
             try:
                 self._overridden = self._platform.prepare()
                 yield
+                # An earlier run's last launch may be all that there was to bring back: then none has swept.
+                with suppress(DeviceError):
+                    self._sweep(*(launches.folder for launches in self._works.values()))
             finally:
                 self._leave()
 
@@ -168,9 +171,8 @@ class RemoteDevice:
 
     def _provide(self, folder: Path, work: str) -> None:
         """Removes what earlier runs have left, and pushes a session's models. Raises DeviceFull."""
+        self._sweep(work)
         installation = self._installation()
-        sweep = ["sh", installation.script, "sweep", self._transport.folder, work, installation.folder]
-        self._transport.run(sweep, timeout_s=_CLEAN_S)
         models = sorted(path for path in (folder / "models").iterdir() if path.is_file())
         needed = sum(path.stat().st_size for path in models) + _SPARE_BYTES
         free = installation.free_bytes()
@@ -181,6 +183,12 @@ class RemoteDevice:
             )
         self._transport.push([PushFile(path, f"{work}/models/{path.name}") for path in models])
         installation.check(f"{work}/models", {path.name: file_sha256(path) for path in models})
+
+    def _sweep(self, *works: str) -> None:
+        """Ends and removes what earlier runs have left, but for the folders `works`."""
+        installation = self._installation()
+        sweep = ["sh", installation.script, "sweep", self._transport.folder, installation.folder, *works]
+        self._transport.run(sweep, timeout_s=_CLEAN_S)
 
     def _take_lock_again(self) -> None:
         """After a lost connection, which has ended the device's own lock."""
