@@ -59,7 +59,9 @@ class Device:
 
     def __init__(self, setup: Setup) -> None:
         self.faults = setup.faults
-        self.banner = banner(setup.model.properties(), _FEATURES)
+        self.banner = banner(
+            setup.model.properties(), tuple(f for f in _FEATURES if f != "shell_v2" or setup.model.shell_v2)
+        )
         self._setup = setup
         self._root = Path(setup.root)
         self._port = setup.port

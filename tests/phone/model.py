@@ -52,6 +52,9 @@ class PhoneModel(msgspec.Struct, frozen=True):
     denied: tuple[str, ...] = ()
     clock_skew_s: int = 0
     writable: bool = True
+    executable: bool = True
+    shell_v2: bool = True
+    abis: tuple[str, ...] = ("arm64-v8a", "armeabi-v7a", "armeabi")
     battery_percent: int = 87
     charging: bool = True
     updates_stopped: bool = False
@@ -78,9 +81,9 @@ class PhoneModel(msgspec.Struct, frozen=True):
             "ro.debuggable": "0",
             "ro.hardware": self.device,
             "ro.product.brand": maker,
-            "ro.product.cpu.abi": "arm64-v8a",
-            "ro.product.cpu.abilist": "arm64-v8a,armeabi-v7a,armeabi",
-            "ro.product.cpu.abilist64": "arm64-v8a",
+            "ro.product.cpu.abi": self.abis[0],
+            "ro.product.cpu.abilist": ",".join(self.abis),
+            "ro.product.cpu.abilist64": ",".join(abi for abi in self.abis if "64" in abi),
             "ro.product.device": self.device,
             "ro.product.manufacturer": self.manufacturer,
             "ro.product.model": self.model,

@@ -36,13 +36,16 @@ OVERLAID = ("cpuinfo", "sys/kernel/random/boot_id")
 class Storage:
     """A phone's flash memory: mounts that live as long as the process that holds them, which dies with its maker."""
 
-    def __init__(self, root: Path, size_bytes: int, *, writable: bool = True) -> None:
-        """Mounts an empty /data of that size over the root's and fills it with what the root has there."""
+    def __init__(self, root: Path, size_bytes: int, *, options: str = "") -> None:
+        """Mounts an empty /data of that size over the root's and fills it with what the root has there.
+
+        `options` are those of the mount of /data/local/tmp, where they differ.
+        """
         data, temporary = root / "data", root / "data/local/tmp"
         made = f"mode=0771,size={size_bytes} phone-data"
         script = (
             f'cp -a "$1" "$1.new" && mount -t tmpfs -o {made} "$1" && cp -a "$1.new/." "$1" && rm -rf "$1.new"'
-            + ("" if writable else ' && mount --bind "$2" "$2" && mount -o remount,bind,ro "$2"')
+            + (f' && mount --bind "$2" "$2" && mount -o remount,bind,{options} "$2"' if options else "")
             + " && exec sleep infinity"
         )
         self._holder = _held(["unshare", "--mount", "sh", "-ec", script, "sh", str(data), str(temporary)])

@@ -29,7 +29,7 @@ class VirtualPhone:
         self._root = folder / "root"
         self._root.mkdir(parents=True)
         make_root(self._root, model)
-        self._storage = Storage(self._root, model.storage_bytes, writable=model.writable)
+        self._storage = Storage(self._root, model.storage_bytes, options=_options(model))
         self._daemon: subprocess.Popen[str] | None = None
         self._port = 0
         self._services = folder / "services.jsonl"
@@ -143,3 +143,8 @@ class VirtualPhone:
             control.sendall(msgspec.json.encode(request) + b"\n")
             if control.recv(16) != b"done\n":
                 raise RuntimeError(f"the phone's daemon did not do {request}")
+
+
+def _options(model: PhoneModel) -> str:
+    """Mount options of the folder that everybody may use."""
+    return ",".join(name for name, wanted in (("ro", not model.writable), ("noexec", not model.executable)) if wanted)

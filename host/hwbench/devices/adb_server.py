@@ -22,6 +22,7 @@ from hwbench.devices.phone.text import printable
 from hwbench.devices.usb import maker_at, usb_devices
 from hwbench.errors import (
     AdbUnavailable,
+    ConnectionRefused,
     DataError,
     DeviceError,
     DeviceLost,
@@ -136,10 +137,10 @@ class AdbServer:
         return frozenset(self._ask(f"host-serial:{serial}:features").strip().split(","))
 
     def require(self, serial: str | None = None) -> AdbDevice:
-        """The phone of that serial, or the only one; it is ready for commands.
+        """The phone of that serial, or the only one; it is ready for commands. A network address is connected first.
 
-        Raises NoDevice, SeveralDevices, DeviceNotFound, and by its state DeviceUnauthorized, DeviceNoPermissions,
-        DeviceOffline or DeviceNotBooted, each with the next step.
+        Raises NoDevice, SeveralDevices, DeviceNotFound, ConnectionRefused, and by its state DeviceUnauthorized,
+        DeviceNoPermissions, DeviceOffline or DeviceNotBooted, each with the next step.
         """
         settled = time.monotonic() + _SETTLE_S
         while (device := self._chosen(serial)).state in _PASSING_STATES and time.monotonic() < settled:
@@ -200,11 +201,20 @@ class AdbServer:
 
     def _chosen(self, serial: str | None) -> AdbDevice:
         devices = self.devices()
+        refused = None
+        if serial is not None and _NETWORK_SERIAL.fullmatch(serial) and serial not in {d.serial for d in devices}:
+            refused = self._connect_anew(serial, time.monotonic() + self.timeout_s)
+            devices = self.devices()
         known = ", ".join(address(device.serial) for device in devices)
         if serial is not None:
             for device in devices:
                 if device.serial == serial:
                     return device
+            if refused is not None and "refused" in refused.lower():
+                raise ConnectionRefused(
+                    f"{address(serial)} takes no connection: {printable(refused[:200])}.",
+                    hint=error_advice(ConnectionRefused),
+                )
             attached = f"Attached: {known}." if known else "No phone is attached; `hwbench doctor` says what to check."
             raise DeviceNotFound(f"adb lists no phone {address(serial)}.", hint=attached)
         if not devices:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import secrets
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager, suppress
 from pathlib import Path
 
@@ -130,14 +130,20 @@ class RemoteDevice:
     def close(self) -> None:
         """Removes what a first contact has left and lets go of the connection."""
         if self._installed is not None:
-            self._clean()
+            with suppress(DeviceError):
+                self._clean()
         self._transport.close()
 
     def _installation(self) -> Installation:
         if self._installed is None:
             self._bundle = self._bundle or bundle_store.require(self._platform.bundle_target())
             installation = Installation(self._transport, self._bundle)
-            installation.install()
+            try:
+                installation.install()
+            except BaseException:
+                with suppress(DeviceError):
+                    self._remove(installation.places)
+                raise
             self._installed = installation
         return self._installed
 
@@ -214,6 +220,9 @@ class RemoteDevice:
         """Removes what is ours, but for results that could not be brought back and a lock that others hold."""
         places = [launches.folder for launches in self._works.values() if not launches.owing]
         places += self._installed.places if self._installed is not None else ()
+        self._remove(places)
+
+    def _remove(self, places: Sequence[str]) -> None:
         remove = 'rm -rf "$@"; rmdir "$0/undo" "$0" 2>/dev/null; true'
         self._transport.run(["sh", "-c", remove, self._transport.folder, *places], timeout_s=_CLEAN_S)
 
