@@ -1,4 +1,4 @@
-"""A push of 64 MiB to the virtual phone, ours against `adb push` alone, alternating; and what checking its hash adds."""
+"""A push of 64 MiB to the virtual phone, ours against `adb push`, alternating; and what checking its hash adds."""
 
 from __future__ import annotations
 
@@ -9,14 +9,15 @@ import time
 from collections.abc import Callable
 from pathlib import Path
 
-from benchmarks.common import parser, report
-from hwbench.devices.adb import AdbTransport
-from hwbench.devices.adb_server import AdbServer
-from hwbench.devices.transport import PushFile
 from tests.phone import binfmt
 from tests.phone.adb_server import BOTH_ADBS
 from tests.phone.adb_server import AdbServer as PrivateServer
 from tests.phone.phone import VirtualPhone
+
+from benchmarks.common import parser, report
+from hwbench.devices.adb import AdbTransport
+from hwbench.devices.adb_server import AdbServer
+from hwbench.devices.transport import PushFile
 
 SIZE = 64 << 20
 REMOTE = "/data/local/tmp/pushed"
@@ -37,8 +38,8 @@ def main() -> None:
 
 def compare(program: str, folder: Path, source: Path, repeats: int) -> dict[str, object]:
     """MiB per second of both, pair by pair, and the median of their ratios."""
-    server = PrivateServer(program, folder / program.split("'")[0])
-    phone = VirtualPhone(folder / f"phone of {program.split()[0]}")
+    server = PrivateServer(program, folder / program.split("'", maxsplit=1)[0])
+    phone = VirtualPhone(folder / f"phone of {program.split(maxsplit=1)[0]}")
     try:
         phone.start()
         server.connect(phone)
