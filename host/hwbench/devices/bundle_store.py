@@ -31,13 +31,13 @@ def find(target: BundleTarget) -> Bundle | None:
 
 
 def require(target: BundleTarget) -> Bundle:
-    """`find`, or DeviceError naming the command that helps."""
-    if (found := find(target)) is not None:
-        return found
-    what = "build" if find_core(target) is None else "fetch"
-    raise DeviceError(
-        f"There is no runner bundle for {target.name}.", hint=f"Run `hwbench runner {what} --target {target.name}`."
-    )
+    """`find`, the engines fetched where only they are missing. Raises DeviceError naming the command that helps."""
+    found = find(target) or (fetch_engines(target) if find_core(target) is not None else None)
+    if found is None:
+        raise DeviceError(
+            f"There is no runner bundle for {target.name}.", hint=f"Run `hwbench runner build --target {target.name}`."
+        )
+    return found
 
 
 def build(target: BundleTarget) -> Bundle:
