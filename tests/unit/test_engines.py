@@ -72,7 +72,7 @@ class StillDevice:
     def launch(self, request: LaunchRequest, progress: Callable[[Pulse], None]) -> LaunchReport:
         plan = msgspec.json.decode(request.plan.read_bytes(), type=Plan)
         self.plans.append(plan)
-        lines = [launch_line([0])]
+        lines = [launch_line([0]) | {"launch": plan.launch}]
         for position, job in enumerate(plan.jobs):
             assert (request.plan.parent / job.model).read_bytes()
             digests: list[object] = []
