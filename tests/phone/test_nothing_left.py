@@ -8,7 +8,7 @@ from hwbench.devices.finding import find
 from hwbench.errors import DeviceFull
 from tests.integration.bundles import built, own_cache
 from tests.phone.adb_server import AdbServer
-from tests.phone.faults import Faults
+from tests.phone.faults import Faults, Moment
 from tests.phone.phone import VirtualPhone
 
 FOLDER = "/data/local/tmp/hwbench"
@@ -37,4 +37,15 @@ def test_a_full_phone_keeps_no_part_of_the_bundle(phone: VirtualPhone) -> None:
         device = find(f"adb:{phone.serial}")
         with pytest.raises(DeviceFull), device.lock():
             pass
+    assert not (phone.root / FOLDER.lstrip("/")).exists()
+
+
+def test_a_phone_that_reboots_while_it_is_put_back_is_put_back(phone: VirtualPhone) -> None:
+    built("android-arm64")
+    with own_cache():
+        device = find(f"adb:{phone.serial}")
+        with device.lock():
+            assert phone.settings("system")
+            phone.set_faults(Faults(moment=Moment(command="controls.sh"), effect="reboot"))
+    assert phone.settings("system") == {}
     assert not (phone.root / FOLDER.lstrip("/")).exists()

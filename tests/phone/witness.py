@@ -31,6 +31,7 @@ class Witness:
 
     def written(self) -> Written:
         """All result files that there were."""
+        assert self._thread.is_alive()
         found: Written = {}
         for file in sorted(self._kept.iterdir()):
             found.setdefault(file.name.partition(" ")[0], []).append(file.read_bytes())
@@ -47,6 +48,8 @@ class Witness:
 
     def _watch(self) -> None:
         while not self._ended.wait(_EVERY_S):
-            for file in self._source.glob("work-*/launch-*.results.jsonl"):
-                with suppress(FileNotFoundError, FileExistsError):
-                    os.link(file, self._kept / f"{file.name} {file.stat().st_ino}")
+            # Folders go while they are looked through.
+            with suppress(FileNotFoundError):
+                for file in self._source.glob("work-*/launch-*.results.jsonl"):
+                    with suppress(FileNotFoundError, FileExistsError):
+                        os.link(file, self._kept / f"{file.name} {file.stat().st_ino}")

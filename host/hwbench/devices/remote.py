@@ -20,7 +20,7 @@ from hwbench.devices.lock import exclusive
 from hwbench.devices.platform import Platform, Watched
 from hwbench.devices.remote_launch import Patience, RemoteLaunches
 from hwbench.devices.transport import PushFile, Transport
-from hwbench.errors import DeviceError, DeviceFull, HwbenchError
+from hwbench.errors import DeviceError, DeviceFull, DeviceLost, DeviceTimeout, HwbenchError
 from hwbench.records import DeviceRecord, EngineRecord
 
 _BUDGET_BYTES = 1 << 30
@@ -105,9 +105,7 @@ class RemoteDevice:
             try:
                 self._overridden = self._platform.prepare()
                 yield
-                # An earlier run's last launch may be all that there was to bring back: then none has swept.
-                with suppress(DeviceError):
-                    self._sweep(*(launches.folder for launches in self._works.values()))
+                self._finish()
             finally:
                 self._leave()
 
@@ -201,6 +199,21 @@ class RemoteDevice:
         installation = self._installation()
         installation.unlock()
         installation.lock(describe_holder())
+
+    def _finish(self) -> None:
+        """After a run that came to its end: puts things back, again when the connection breaks meanwhile."""
+        with suppress(HwbenchError):
+            try:
+                self._put_back()
+            except (DeviceLost, DeviceTimeout):
+                self._transport.reconnect(min(self._patience.reconnect_s, _CLEAN_S))
+                self._take_lock_again()
+                self._put_back()
+
+    def _put_back(self) -> None:
+        self._platform.restore()
+        # An earlier run's last launch may be all that there was to bring back: then none has swept.
+        self._sweep(*(launches.folder for launches in self._works.values()))
 
     def _leave(self) -> None:
         """Puts everything back. A device that is gone is put right at its next start."""
