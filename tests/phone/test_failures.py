@@ -64,6 +64,7 @@ def hwbench(server: AdbServer, folder: Path, *words: str, **environment: str) ->
         } | environment,
     )  # fmt: skip
     assert "Traceback" not in done.stderr, done.stderr
+    assert all(character.isprintable() or character in "\n\t" for character in done.stdout + done.stderr)
     assert done.returncode in (0, 2, 3), done.stderr
     return Said(done.returncode, done.stderr)
 

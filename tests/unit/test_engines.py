@@ -174,3 +174,20 @@ def test_impossible_shares_are_refused(tmp_path: Path, share: float) -> None:
     lookup.files.save(tmp_path / "t.json", lookup.KIND, lookup.VERSION, content)
     with pytest.raises(CorruptFile, match=r"t\.json"):
         lookup.load(tmp_path / "t.json")
+
+
+@pytest.mark.parametrize(("hot", "launches", "flagged"), [(1, 1, False), (9, 2, True)])
+def test_launches_that_heat_spoiled_are_done_again_twice_and_then_flagged(
+    tmp_path: Path, hot: int, launches: int, flagged: bool
+) -> None:
+    class HotDevice(StillDevice):
+        def launch(self, request: LaunchRequest, progress: Callable[[Pulse], None]) -> LaunchReport:
+            super().launch(request, progress)
+            warm = len(self.plans) <= hot
+            return LaunchReport(("throttled",), redo=True) if warm else LaunchReport()
+
+    device = HotDevice()
+    found = hwbench.profile(TINY, device=device, output=tmp_path / "t.json")
+    assert len(device.plans) == len(found.table.launches) + launches
+    assert [plan.launch for plan in device.plans] == list(range(len(device.plans)))
+    assert all(("throttled" in row.flags) == flagged for row in found.table.rows)

@@ -78,7 +78,7 @@ def collect(results: Iterable[LaunchResult], estimator: Estimator, before: Sampl
     inference, pinned, emulated = before.inference_ns, before.pinned, before.emulated
     for index, result in enumerate(results, start=first):
         cores = None if result.launch is None else result.launch.cores
-        pinned &= result.launch is None or cores is not None
+        pinned &= result.launch is None or bool(cores)
         emulated |= result.launch is not None and result.launch.emulated
         for visit in result.visits:
             visits.setdefault(visit.job, []).append(summarise(visit, index, estimator, cores))

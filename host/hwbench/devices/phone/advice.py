@@ -49,6 +49,7 @@ _ERRORS: dict[type[HwbenchError], str] = {
     errors.ConnectionRefused: "Switch on `Wireless debugging` on the phone and use the address and port it shows now, "
     "or `adb tcpip 5555` while it is on a cable.",
     errors.AdbUnavailable: "`adb kill-server`, then try again; `hwbench doctor` says which adb is used.",
+    errors.SshUnavailable: "Install an OpenSSH client, e.g. `apt install openssh-client`.",
     errors.DeviceLost: "Check the cable (or the network), keep the screen unlocked, then continue with --resume.",
     errors.TransferBroken: "Check the cable, use another port or no hub, then continue with --resume.",
     errors.DeviceTimeout: "Unlock the phone and close what runs on it; if it does not answer then, restart it.",
@@ -67,6 +68,7 @@ _ERRORS: dict[type[HwbenchError], str] = {
     errors.RunnerSegfault: "Continue with --resume; if it crashes again, try the other engine and send the report.",
     errors.RunnerForbidden: "Use another phone: its system forbids a call that the runner needs.",
     errors.RunnerTimeout: "Switch battery saver off and keep the screen unlocked, then continue with --resume.",
+    errors.TimeLimitReached: "Continue with --resume, or give a longer --time-limit.",
 }
 _SETTINGS = {
     "xiaomi": (
