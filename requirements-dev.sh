@@ -1,6 +1,7 @@
 #!/bin/sh
 # What the tests need beyond Python packages: headless Chromium, which opens the reports; compilers for this machine
-# and for aarch64, which build the native runner; and the emulator that runs the latter's result.
+# and for aarch64, which build the native runner; the emulator that runs the latter's result;
+# and the images of Fashion-MNIST, which the search is tried on.
 set -eu
 packages=""
 need() { # program package...
@@ -14,6 +15,7 @@ need ninja ninja-build
 need g++ g++
 need aarch64-linux-gnu-g++ g++-aarch64-linux-gnu
 need qemu-aarch64-static qemu-user-static
+[ -e /usr/share/datasets/fashion-mnist ] || packages="$packages dataset-fashion-mnist"
 [ -e /usr/include/nlohmann/json.hpp ] || packages="$packages nlohmann-json3-dev"
 if [ -z "$packages" ]; then exit 0; fi
 if [ "$(id -u)" = 0 ]; then run=""; elif command -v sudo >/dev/null 2>&1; then run="sudo"; else

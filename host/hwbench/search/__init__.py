@@ -1,0 +1,1 @@
+"""Architectures under limits: exact where costs and scores are sums, evolution where they are not."""
