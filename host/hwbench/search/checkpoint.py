@@ -50,9 +50,7 @@ class Folder(Generic[T]):
         files.write_atomically(self._path / name, data)
         content = Checkpoint(self._identity, state, name, files.sha256(data))
         files.save(self._path / f"{_NAME}.json", self._kind, VERSION, content)
-        for old in self._path.glob(f"{_NAME}-*.safetensors"):
-            if old.name != name:
-                old.unlink()
+        self._remove_all_but(name)
 
     def load(self) -> tuple[T, dict[str, Tensor]] | None:
         """The last checkpoint, or None where there is none yet.
@@ -73,8 +71,14 @@ class Folder(Generic[T]):
         data = files.read(self._path / found.arrays)
         if files.sha256(data) != found.sha256:
             raise CorruptFile(f"{self._path / found.arrays} is damaged: it does not match its hash.")
+        self._remove_all_but(found.arrays)
         arrays, _ = weight_files.decoded(self._path / found.arrays, data)
         return found.state, {name: torch.from_numpy(array.copy()) for name, array in arrays.items()}
+
+    def _remove_all_but(self, name: str) -> None:
+        for other in self._path.glob(f"{_NAME}-*.safetensors"):
+            if other.name != name:
+                other.unlink(missing_ok=True)
 
 
 def identity(*parts: object) -> str:

@@ -95,7 +95,7 @@ class NoLatency(msgspec.Struct, frozen=True, tag="none"):
 LatencyLoss: TypeAlias = AddLinear | MulLog | NoLatency
 
 
-class Reinforce(msgspec.Struct, frozen=True):
+class Reinforce(msgspec.Struct, frozen=True, tag="reinforce"):
     """REINFORCE: reward = accuracy (reference / latency)^exponent, `networks` drawn for each step.
 
     The baseline moves by `decay` of its distance to each step's mean reward.
@@ -116,7 +116,7 @@ class Reinforce(msgspec.Struct, frozen=True):
 GateMethod: TypeAlias = Literal["all_paths", "two_paths", "two_paths_recomputed", "darts"]
 
 
-class Gradient(msgspec.Struct, frozen=True):
+class Gradient(msgspec.Struct, frozen=True, tag="gradient"):
     """Architecture steps by gates.
 
     `all_paths` computes the inactive choices again in the backward pass (`full_v2`, the published default),

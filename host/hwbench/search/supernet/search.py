@@ -148,7 +148,7 @@ class SupernetSearch:
         scores = self.supernet(images, self._weight_route())
         loss = self._weights.loss(scores, labels)
         right = (scores.detach().argmax(1) == labels).sum()
-        totals = torch.tensor([float(loss) * len(labels), float(right), len(labels)], dtype=torch.float64)
+        totals = torch.tensor([float(loss.detach()) * len(labels), float(right), len(labels)], dtype=torch.float64)
         self._weights.step(loss, place.learning_rate, self._ranks)
         self._ranks.sum_([totals])
         self._advance(
