@@ -9,7 +9,6 @@ from __future__ import annotations
 import sys
 from pathlib import Path
 
-import numpy as np
 import torch
 from safetensors.torch import save_file
 from torch import Tensor, nn
@@ -28,6 +27,7 @@ from hwbench.search.settings import (
     WeightSettings,
 )
 from hwbench.search.supernet import gates
+from hwbench.search.supernet import outcome as outcomes
 from hwbench.search.supernet.architecture import ArchitectureOptimiser, gate_direction, reinforce_direction
 from hwbench.search.supernet.latency import expected_latency
 from hwbench.search.supernet.routes import OnePath
@@ -87,7 +87,7 @@ def main() -> None:
         outcome = made.run(folder / "search")
         weights = {name: tensor.contiguous() for name, tensor in made.supernet.named_parameters()}
         save_file({**weights, "alphas": made.alphas}, folder / f"search-{ranks.rank}.safetensors")
-        np.save(folder / f"scores-{ranks.rank}.npy", outcome.scores())
+        outcomes.save(outcome, folder / f"outcome-{ranks.rank}.json")
 
 
 if __name__ == "__main__":

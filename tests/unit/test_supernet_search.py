@@ -78,12 +78,12 @@ def test_progress_says_what_happened(finished: tuple[SupernetSearch, Outcome]) -
 
 def test_scores_are_log_probabilities_for_the_exact_programme(finished: tuple[SupernetSearch, Outcome]) -> None:
     made, outcome = finished
-    scores = outcome.scores()
-    assert scores.shape == (4, 7)
-    np.testing.assert_allclose(np.exp(scores).sum(1), 1)
-    np.testing.assert_array_equal(np.isneginf(scores).sum(1), 7 - SMALL.choice_counts)
-    np.testing.assert_allclose(scores, made.alphas.log_softmax(1).numpy())
-    assert SMALL.check(outcome.most_likely()).shape == (1, 4)
+    offered = outcome.offered()
+    assert [len(row) for row in offered] == SMALL.choice_counts.tolist()
+    for row, alphas in zip(offered, made.alphas, strict=True):
+        assert np.exp(row).sum() == pytest.approx(1)
+        np.testing.assert_allclose(row, alphas.log_softmax(0).numpy()[: len(row)], rtol=1e-12)
+    assert outcome.most_likely().tolist() == [made.alphas.argmax(1).tolist()]
 
 
 def test_an_outcome_is_kept(finished: tuple[SupernetSearch, Outcome], tmp_path: Path) -> None:
@@ -225,8 +225,9 @@ def test_two_processes_equal_one(tmp_path: Path) -> None:
             torch.testing.assert_close(found[name], tensor, atol=1e-11, rtol=1e-9, msg=name)
     left, right = (load_file(tmp_path / f"search-{rank}.safetensors") for rank in range(2))
     assert all(torch.equal(left[name], right[name]) for name in left)
-    scores = [np.load(tmp_path / f"scores-{rank}.npy") for rank in range(2)]
-    np.testing.assert_array_equal(scores[0], scores[1])
+    first, second = (outcomes.load(tmp_path / f"outcome-{rank}.json") for rank in range(2))
+    assert without_seconds(first.progress) == without_seconds(second.progress)
+    assert first.log_probabilities == second.log_probabilities
 
 
 def test_a_batch_that_cannot_be_shared_is_refused() -> None:

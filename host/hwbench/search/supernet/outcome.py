@@ -1,4 +1,4 @@
-"""What a search leaves: a probability for each choice, and how it got there."""
+"""What a search leaves: a probability for each choice, and how it got there. Needs no torch."""
 
 from __future__ import annotations
 
@@ -8,7 +8,6 @@ from typing import Literal
 import msgspec
 import numpy as np
 from numpy.typing import NDArray
-from torch import Tensor
 
 from hwbench import files
 from hwbench.search.settings import SearchSettings
@@ -42,29 +41,28 @@ class Outcome(msgspec.Struct, frozen=True):
     progress: tuple[Progress, ...]
 
     @classmethod
-    def of(cls, space: ChainSpace, settings: SearchSettings, alphas: Tensor, progress: tuple[Progress, ...]) -> Outcome:
-        """The outcome of architecture parameters (positions, choices)."""
-        rows = alphas.log_softmax(1).tolist()
-        counts = space.choice_counts.tolist()
-        return cls(
-            space.name, settings, tuple(tuple(row[:count]) for row, count in zip(rows, counts, strict=True)), progress
-        )
+    def of(
+        cls,
+        space: ChainSpace,
+        settings: SearchSettings,
+        log_probabilities: NDArray[np.float64],
+        progress: tuple[Progress, ...],
+    ) -> Outcome:
+        """The outcome of log-probabilities (positions, most choices), of which each position has its first ones."""
+        rows = zip(log_probabilities.tolist(), space.choice_counts.tolist(), strict=True)
+        return cls(space.name, settings, tuple(tuple(row[:count]) for row, count in rows), progress)
 
-    def scores(self) -> NDArray[np.float64]:
-        """Log-probabilities (positions, most choices), -inf where a position has fewer choices.
+    def offered(self) -> tuple[NDArray[np.float64], ...]:
+        """Log-probabilities of each position's choices.
 
-        Their sum over an architecture's choices is the logarithm of its probability, which the exact programme
-        maximises under a limit.
+        Their sum over an architecture's choices is the logarithm of its probability, which the exact search maximises
+        under a limit.
         """
-        padded = np.full((len(self.log_probabilities), max(map(len, self.log_probabilities))), -np.inf)
-        for row, values in zip(padded, self.log_probabilities, strict=True):
-            row[: len(values)] = values
-        return padded
+        return tuple(np.array(row) for row in self.log_probabilities)
 
     def most_likely(self) -> Architectures:
         """The architecture of the likeliest choices, whatever its latency; shape (1, positions)."""
-        found: Architectures = self.scores().argmax(1).astype(np.uint8)[None]
-        return found
+        return np.array([[row.argmax() for row in self.offered()]], np.uint8)
 
 
 def save(outcome: Outcome, path: Path) -> None:

@@ -123,7 +123,7 @@ class SupernetSearch:
                     report(self._state.progress[-1])
             if kept is not None and self._ranks.first and (ends_epoch or self._due(self._state.step)):
                 kept.save(self._state.step, self._state, self._weights.tensors() | self._architecture.tensors())
-        return Outcome.of(self._space, self.settings, self.alphas, self._state.progress)
+        return Outcome.of(self._space, self.settings, self.alphas.log_softmax(1).numpy(), self._state.progress)
 
     def _batches(self, images: Images, batch: int, stream: int) -> Batches:
         seed = (self.settings.seed, stream)
