@@ -104,6 +104,9 @@ def main() -> None:
     arguments.add_argument("--warm-up-epochs", type=int, default=8)
     arguments.add_argument("--search-epochs", type=int, default=16)
     arguments.add_argument("--training-epochs", type=int, default=24)
+    arguments.add_argument("--learning-rate", type=float, default=0.025, help="of the weights in the search")
+    arguments.add_argument("--architecture-learning-rate", type=float, default=0.02)
+    arguments.add_argument("--quantiles", type=float, nargs="+", default=QUANTILES)
     arguments.add_argument("--method", default="two_paths", choices=["all_paths", "two_paths", "two_paths_recomputed"])
     arguments.add_argument("--tuning-cpu-seconds", type=float, default=0.0, help="spent on choosing these settings")
     options = arguments.parse_args()
@@ -117,14 +120,14 @@ def main() -> None:
         _cell(study, name, source, quantile, seed)
         for seed in range(options.seeds)
         for name, source in sources.items()
-        for quantile in QUANTILES
+        for quantile in options.quantiles
     ]
     result: dict[str, Any] = {
         "space": space.name,
         "images": {"train": len(study.train), "validation": len(study.validation), "test": len(study.test)},
         "search": msgspec.to_builtins(study.search),
         "training": msgspec.to_builtins(study.training),
-        "summary": [_summary(cells, name, quantile) for name in sources for quantile in QUANTILES],
+        "summary": [_summary(cells, name, quantile) for name in sources for quantile in options.quantiles],
         "cells": msgspec.to_builtins(cells),
     }
     report("supernet_search", result, options.keep)
@@ -167,7 +170,11 @@ def _study(space: ChainSpace, options: Any) -> Study:
     _, chosen = data.split(found.train, options.images + options.validation_images, seed=0)
     weights, validation = data.split(chosen, options.validation_images, seed=1)
     architecture = ArchitectureSettings(
-        Gradient(MulLog(1.0), options.method), learning_rate=0.02, batch=64, every=2, first_epoch=0
+        Gradient(MulLog(1.0), options.method),
+        learning_rate=options.architecture_learning_rate,
+        batch=64,
+        every=2,
+        first_epoch=0,
     )
     return Study(
         space,
@@ -177,7 +184,7 @@ def _study(space: ChainSpace, options: Any) -> Study:
         SearchSettings(
             architecture,
             WarmUp(options.warm_up_epochs),
-            WeightSettings(epochs=options.search_epochs, batch=64),
+            WeightSettings(epochs=options.search_epochs, batch=64, learning_rate=options.learning_rate),
             validation_images=options.validation_images,
         ),
         TrainingSettings(WeightSettings(epochs=options.training_epochs, batch=64, learning_rate=0.05)),

@@ -1,15 +1,19 @@
 """Searches that tests start as processes of their own: one to be killed, or one rank of two.
 
-python -m tests.supernet_process search FOLDER
+python -m tests.supernet_process killed FOLDER BATCHES
 torchrun --nproc-per-node 2 -m tests.supernet_process steps FOLDER
 """
 
 from __future__ import annotations
 
+import os
+import signal
 import sys
 from pathlib import Path
 
+import msgspec
 import torch
+from safetensors.numpy import save_file as save_arrays
 from safetensors.torch import save_file
 from torch import Tensor, nn
 
@@ -23,6 +27,7 @@ from hwbench.search.settings import (
     Gradient,
     Reinforce,
     SearchSettings,
+    TrainingSettings,
     WarmUp,
     WeightSettings,
 )
@@ -32,6 +37,7 @@ from hwbench.search.supernet.architecture import ArchitectureOptimiser, gate_dir
 from hwbench.search.supernet.latency import expected_latency
 from hwbench.search.supernet.routes import OnePath
 from hwbench.search.supernet.search import Splits, SupernetSearch
+from hwbench.search.training import train
 from tests.supernets import SMALL, Table, double_supernet, images
 
 SETTINGS = SearchSettings(
@@ -41,6 +47,13 @@ SETTINGS = SearchSettings(
     Augmentation(0.5, 1, True),
     checkpoint_steps=2,
     seed=5,
+)
+
+SHORT = msgspec.structs.replace(
+    SETTINGS,
+    warm_up=msgspec.structs.replace(SETTINGS.warm_up, epochs=0),
+    weights=msgspec.structs.replace(SETTINGS.weights, epochs=1),
+    checkpoint_steps=0,
 )
 
 
@@ -75,18 +88,37 @@ def steps(ranks: Ranks) -> dict[str, Tensor]:
     return {name: tensor.contiguous() for name, tensor in (optimiser.tensors() | architecture.tensors()).items()}
 
 
+def killed(folder: Path, batches: int) -> None:
+    """Searches, and ends by SIGKILL before that batch."""
+    real, count = Batches.batch, 0
+
+    def batch(self: Batches, step: int) -> tuple[Tensor, Tensor]:
+        nonlocal count
+        count += 1
+        if count >= batches:
+            os.kill(os.getpid(), signal.SIGKILL)
+        return real(self, step)
+
+    Batches.batch = batch  # type: ignore[method-assign]
+    search().run(folder)
+
+
 def main() -> None:
     torch.set_num_threads(1)
     kind, folder = sys.argv[1], Path(sys.argv[2])
-    if kind == "search":
-        search().run(folder)
+    if kind == "killed":
+        killed(folder, int(sys.argv[3]))
         return
     with joined() as ranks:
         save_file(steps(ranks), folder / f"steps-{ranks.rank}.safetensors")
-        made = search(ranks=ranks)
+        made = search(SHORT, ranks)
         outcome = made.run(folder / "search")
         weights = {name: tensor.contiguous() for name, tensor in made.supernet.named_parameters()}
         save_file({**weights, "alphas": made.alphas}, folder / f"search-{ranks.rank}.safetensors")
+        network = SMALL.network(outcome.most_likely())
+        training = TrainingSettings(WeightSettings(epochs=1, batch=32))
+        trained = train(network, images(64, 4), training, folder=folder / "training", ranks=ranks)
+        save_arrays(trained.weights, folder / f"trained-{ranks.rank}.safetensors")
         outcomes.save(outcome, folder / f"outcome-{ranks.rank}.json")
 
 

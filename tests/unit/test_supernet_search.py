@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 import os
+import random
 import signal
 import subprocess
 import sys
-import time
 from pathlib import Path
 
 import msgspec
@@ -26,17 +26,12 @@ from hwbench.search.supernet.outcome import Outcome, Progress
 from hwbench.search.supernet.routes import OnePath
 from hwbench.search.supernet.search import Splits, SupernetSearch
 from tests.conftest import ROOT
-from tests.supernet_process import SETTINGS, search, steps
+from tests.supernet_process import SHORT, search, steps
 from tests.supernets import SMALL, Table, images
 
 ENVIRONMENT = os.environ | {"OMP_NUM_THREADS": "1", "PYTHONPATH": os.pathsep.join([str(ROOT / "host"), str(ROOT)])}
 
-SHORT = msgspec.structs.replace(
-    SETTINGS,
-    warm_up=msgspec.structs.replace(SETTINGS.warm_up, epochs=0),
-    weights=msgspec.structs.replace(SETTINGS.weights, epochs=1),
-    checkpoint_steps=0,
-)
+KILL_SEED = 20
 
 
 @pytest.fixture(scope="module", autouse=True)
@@ -131,23 +126,12 @@ def stop_after(made: SupernetSearch, folder: Path, count: int) -> None:
         made.run(folder)
 
 
-def test_killed_at_any_moment_it_ends_as_it_would_have(
-    finished: tuple[SupernetSearch, Outcome], tmp_path: Path
-) -> None:
-    command = [sys.executable, "-m", "tests.supernet_process", "search", str(tmp_path)]
-    process = subprocess.Popen(command, cwd=ROOT, env=ENVIRONMENT)
-    try:
-        deadline = time.monotonic() + 120
-        while not (tmp_path / "checkpoint.json").exists() and process.poll() is None:
-            assert time.monotonic() < deadline
-            time.sleep(0.005)
-        time.sleep(0.05)
-    finally:
-        process.send_signal(signal.SIGKILL)
-        process.wait()
+def test_killed_it_ends_as_it_would_have(finished: tuple[SupernetSearch, Outcome], tmp_path: Path) -> None:
+    calls = random.Random(KILL_SEED).randint(3, 31)  # Of 32 batches.
+    command = [sys.executable, "-m", "tests.supernet_process", "killed", str(tmp_path), str(calls)]
+    process = subprocess.run(command, cwd=ROOT, env=ENVIRONMENT, check=False, timeout=150)
+    assert process.returncode == -signal.SIGKILL, f"seed {KILL_SEED}, before batch {calls}"
     made = search()
-    steps_left = made.steps - int(next(tmp_path.glob("checkpoint-*.safetensors")).stem.split("-")[1])
-    assert steps_left > 0
     assert_same((made, made.run(tmp_path)), finished)
 
 
@@ -224,6 +208,8 @@ def test_two_processes_equal_one(tmp_path: Path) -> None:
         for name, tensor in wanted.items():
             torch.testing.assert_close(found[name], tensor, atol=1e-11, rtol=1e-9, msg=name)
     left, right = (load_file(tmp_path / f"search-{rank}.safetensors") for rank in range(2))
+    assert all(torch.equal(left[name], right[name]) for name in left)
+    left, right = (load_file(tmp_path / f"trained-{rank}.safetensors") for rank in range(2))
     assert all(torch.equal(left[name], right[name]) for name in left)
     first, second = (outcomes.load(tmp_path / f"outcome-{rank}.json") for rank in range(2))
     assert without_seconds(first.progress) == without_seconds(second.progress)

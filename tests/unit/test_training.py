@@ -20,15 +20,14 @@ from hwbench.models.weights import random_weights, untrained_weights
 from hwbench.search.batches import Batches, Normalisation, augmented, in_order
 from hwbench.search.data import Images
 from hwbench.search.ranks import Ranks
-from hwbench.search.settings import Augmentation, TrainingSettings, WeightSettings
+from hwbench.search.settings import NO_AUGMENTATION, Augmentation, TrainingSettings, WeightSettings
 from hwbench.search.training import Trained, accuracy, recalibrated, train
 from tests.supernets import SMALL, images
 from tests.table_files import mutate
 
 (ARCHITECTURE,) = SMALL.parse(["k3e3", "zero", "k5e3", "zero"])
 NETWORK = SMALL.network(ARCHITECTURE)
-PLAIN = Augmentation(1.0, 0, False)
-SETTINGS = TrainingSettings(WeightSettings(epochs=6, batch=32, learning_rate=0.1), PLAIN, checkpoint_steps=3)
+SETTINGS = TrainingSettings(WeightSettings(epochs=6, batch=32, learning_rate=0.1), NO_AUGMENTATION, checkpoint_steps=3)
 
 
 @pytest.fixture(scope="module", autouse=True)
@@ -148,14 +147,14 @@ def rows_of(batches: Batches, images: Images, step: int) -> list[int]:
 @given(st.integers(8, 60), st.integers(2, 8), st.integers(0, 1000))
 def test_an_epoch_sees_no_image_twice_and_orders_differ(count: int, batch: int, seed: int) -> None:
     made = numbered(count)
-    batches = Batches(made, batch, Normalisation(made), PLAIN, (seed, 0))
+    batches = Batches(made, batch, Normalisation(made), NO_AUGMENTATION, (seed, 0))
     epochs = [
         [row for step in range(batches.per_epoch) for row in rows_of(batches, made, epoch * batches.per_epoch + step)]
         for epoch in range(2)
     ]
     for epoch in epochs:
         assert len(set(epoch)) == len(epoch) == count // batch * batch
-    again = Batches(made, batch, Normalisation(made), PLAIN, (seed, 0))
+    again = Batches(made, batch, Normalisation(made), NO_AUGMENTATION, (seed, 0))
     assert rows_of(again, made, 1) == rows_of(batches, made, 1)
 
 

@@ -16,7 +16,7 @@ from torch.nn import functional
 from hwbench.models.torch_nets import image_tensor
 from hwbench.search.data import Images
 from hwbench.search.ranks import ALONE, Ranks
-from hwbench.search.settings import Augmentation
+from hwbench.search.settings import NO_AUGMENTATION, Augmentation
 
 _ORDER, _AUGMENTATION = 0, 1
 _EVALUATION_BATCH = 500
@@ -77,9 +77,12 @@ class Batches:
         rows = order[place * self._batch : (place + 1) * self._batch]
         share = self._ranks.share(rows)
         images = self._images.take(rows[share])
-        draws = generator(*self._seed, _AUGMENTATION, step)
-        grid = _crops(self._augmentation, len(rows), images.pixels.shape[1:3], draws)[share]
-        return augmented(self._normalisation.tensor(images.pixels), grid), torch.from_numpy(images.labels)
+        pixels = self._normalisation.tensor(images.pixels)
+        if self._augmentation != NO_AUGMENTATION:
+            draws = generator(*self._seed, _AUGMENTATION, step)
+            crops = _crops(self._augmentation, len(rows), images.pixels.shape[1:3], draws)
+            pixels = augmented(pixels, crops[share])
+        return pixels, torch.from_numpy(images.labels)
 
 
 def in_order(images: Images, normalisation: Normalisation, batch: int = _EVALUATION_BATCH) -> Iterator[Batch]:

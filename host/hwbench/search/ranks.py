@@ -56,11 +56,6 @@ class Ranks:
         for tensor, part in zip(tensors, flat.split([tensor.numel() for tensor in tensors]), strict=True):
             tensor.copy_(part.view_as(tensor))
 
-    def wait(self) -> None:
-        """Returns when every rank is here."""
-        if self.size > 1:
-            distributed.barrier()
-
 
 ALONE = Ranks()
 

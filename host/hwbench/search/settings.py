@@ -34,6 +34,9 @@ class Augmentation(msgspec.Struct, frozen=True):
         _check("shift", self.shift >= 0, "at least 0")
 
 
+NO_AUGMENTATION = Augmentation(1.0, 0, False)
+
+
 class WeightSettings(msgspec.Struct, frozen=True):
     """SGD with Nesterov momentum and a cosine learning rate over `epochs`; `batch` is that of all ranks together."""
 

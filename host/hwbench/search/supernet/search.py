@@ -22,7 +22,7 @@ from hwbench.search.batches import Batches, Normalisation, generator, in_order
 from hwbench.search.data import Images
 from hwbench.search.optimiser import WeightOptimiser, cosine
 from hwbench.search.ranks import ALONE, Ranks
-from hwbench.search.settings import Gradient, SearchSettings
+from hwbench.search.settings import NO_AUGMENTATION, Gradient, SearchSettings
 from hwbench.search.supernet import gates
 from hwbench.search.supernet.architecture import ArchitectureOptimiser, gate_direction, reinforce_direction
 from hwbench.search.supernet.latency import expected_latency
@@ -86,8 +86,19 @@ class SupernetSearch:
         alphas = gates.initial_alphas(space.choice_counts, deviation, generator(seed, _ALPHAS))
         self._weights = WeightOptimiser(self.supernet, settings.weights)
         self._architecture = ArchitectureOptimiser(alphas, settings.architecture)
-        self._images = self._batches(splits.weights, settings.weights.batch, _WEIGHT_IMAGES)
-        self._held_out = self._batches(splits.architecture, settings.architecture.batch, _ARCHITECTURE_IMAGES)
+        self._images = Batches(
+            splits.weights,
+            settings.weights.batch,
+            self.normalisation,
+            settings.augmentation,
+            (seed, _WEIGHT_IMAGES),
+            ranks,
+        )
+        # The published code shows the held-out images as they are.
+        self._held_out = Batches(
+            splits.architecture, settings.architecture.batch, self.normalisation, NO_AUGMENTATION,
+            (seed, _ARCHITECTURE_IMAGES), ranks,
+        )  # fmt: skip
         self._state = State()
 
     @property
@@ -108,7 +119,6 @@ class SupernetSearch:
         kept = None if folder is None else checkpoint.Folder(folder, _KIND, State, self._identity())
         if kept is not None and (found := kept.load()):
             self._restore(*found)
-            self._ranks.wait()
         begin = time.monotonic()
         while self._state.step < self.steps:
             place = self._place(self._state.step)
@@ -124,10 +134,6 @@ class SupernetSearch:
             if kept is not None and self._ranks.first and (ends_epoch or self._due(self._state.step)):
                 kept.save(self._state.step, self._state, self._weights.tensors() | self._architecture.tensors())
         return Outcome.of(self._space, self.settings, self.alphas.log_softmax(1).numpy(), self._state.progress)
-
-    def _batches(self, images: Images, batch: int, stream: int) -> Batches:
-        seed = (self.settings.seed, stream)
-        return Batches(images, batch, self.normalisation, self.settings.augmentation, seed, self._ranks)
 
     def _place(self, step: int) -> _Place:
         settings, per_epoch = self.settings, self._images.per_epoch
