@@ -13,11 +13,11 @@ from torch.nn import functional
 
 from benchmarks.common import parser, report
 from hwbench import spaces
-from hwbench.search.batches import generator
 from hwbench.search.supernet import gates
 from hwbench.search.supernet.memory import saved_bytes
 from hwbench.search.supernet.network import Supernet, chain_of
 from hwbench.search.supernet.routes import HeldGates, Mixture, OnePath, RecomputedGates, Route
+from hwbench.search.training.batches import generator
 
 SPACE = "proxylessnas-w0.5-r28-c10-i1-t1"
 # The largest choice is always there, and on the path: the worst case of each number of choices.

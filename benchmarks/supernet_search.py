@@ -22,20 +22,13 @@ import torch
 from benchmarks.common import parser, report
 from hwbench import spaces
 from hwbench.search import data
-from hwbench.search.batches import Normalisation
 from hwbench.search.data import Images
-from hwbench.search.settings import (
-    ArchitectureSettings,
-    Gradient,
-    MulLog,
-    SearchSettings,
-    TrainingSettings,
-    WarmUp,
-    WeightSettings,
-)
 from hwbench.search.supernet.network import chain_of
 from hwbench.search.supernet.search import Splits, SupernetSearch
-from hwbench.search.training import accuracy, train
+from hwbench.search.supernet.settings import ArchitectureSettings, Gradient, MulLog, SearchSettings, WarmUp
+from hwbench.search.training.batches import Normalisation
+from hwbench.search.training.network import accuracy, train
+from hwbench.search.training.settings import TrainingSettings, WeightSettings
 from hwbench.spaces.space import ChainSpace
 from hwbench.tables import formats, opening
 from hwbench.tables.formats.published import published

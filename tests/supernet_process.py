@@ -17,27 +17,25 @@ from safetensors.numpy import save_file as save_arrays
 from safetensors.torch import save_file
 from torch import Tensor, nn
 
-from hwbench.search.batches import Batches, Normalisation, generator
-from hwbench.search.optimiser import WeightOptimiser
-from hwbench.search.ranks import ALONE, Ranks, joined
-from hwbench.search.settings import (
-    AddLinear,
-    ArchitectureSettings,
-    Augmentation,
-    Gradient,
-    Reinforce,
-    SearchSettings,
-    TrainingSettings,
-    WarmUp,
-    WeightSettings,
-)
 from hwbench.search.supernet import gates
 from hwbench.search.supernet import outcome as outcomes
 from hwbench.search.supernet.architecture import ArchitectureOptimiser, gate_direction, reinforce_direction
 from hwbench.search.supernet.latency import expected_latency
 from hwbench.search.supernet.routes import OnePath
 from hwbench.search.supernet.search import Splits, SupernetSearch
-from hwbench.search.training import train
+from hwbench.search.supernet.settings import (
+    AddLinear,
+    ArchitectureSettings,
+    Gradient,
+    Reinforce,
+    SearchSettings,
+    WarmUp,
+)
+from hwbench.search.training.batches import Batches, Normalisation, generator
+from hwbench.search.training.network import train
+from hwbench.search.training.optimiser import WeightOptimiser
+from hwbench.search.training.ranks import ALONE, Ranks, joined
+from hwbench.search.training.settings import Augmentation, TrainingSettings, WeightSettings
 from tests.supernets import SMALL, Table, double_supernet, images
 
 SETTINGS = SearchSettings(

@@ -16,9 +16,6 @@ from torch import Tensor
 from torch.nn import functional
 
 from hwbench.errors import MissingRows, UsageError
-from hwbench.search.batches import generator
-from hwbench.search.ranks import ALONE
-from hwbench.search.settings import AddLinear, ArchitectureSettings, GateMethod, Gradient, MulLog, NoLatency, Reinforce
 from hwbench.search.supernet import gates
 from hwbench.search.supernet.architecture import (
     ArchitectureOptimiser,
@@ -31,6 +28,17 @@ from hwbench.search.supernet.losses import combined
 from hwbench.search.supernet.memory import saved_bytes
 from hwbench.search.supernet.network import Supernet
 from hwbench.search.supernet.routes import HeldGates, Mixture, OnePath, RecomputedGates, Route
+from hwbench.search.supernet.settings import (
+    AddLinear,
+    ArchitectureSettings,
+    GateMethod,
+    Gradient,
+    MulLog,
+    NoLatency,
+    Reinforce,
+)
+from hwbench.search.training.batches import generator
+from hwbench.search.training.ranks import ALONE
 from tests.supernets import SMALL, Opaque, Table, double_batch, double_supernet, offering
 
 METHODS: tuple[GateMethod, ...] = ("all_paths", "two_paths", "two_paths_recomputed", "darts")

@@ -18,13 +18,14 @@ from safetensors.torch import load_file
 from hwbench import files, spaces
 from hwbench.errors import CorruptFile, DataError, Incomparable, UsageError
 from hwbench.models.torch_nets import build
-from hwbench.search.batches import in_order
-from hwbench.search.ranks import ALONE, Ranks
-from hwbench.search.settings import ArchitectureSettings, Gradient, NoLatency, Reinforce, SearchSettings
+from hwbench.search.data import Images
 from hwbench.search.supernet import outcome as outcomes
 from hwbench.search.supernet.outcome import Outcome, Progress
 from hwbench.search.supernet.routes import OnePath
 from hwbench.search.supernet.search import Splits, SupernetSearch
+from hwbench.search.supernet.settings import ArchitectureSettings, Gradient, NoLatency, Reinforce, SearchSettings
+from hwbench.search.training.batches import in_order
+from hwbench.search.training.ranks import ALONE, Ranks
 from tests.conftest import ROOT
 from tests.supernet_process import SHORT, search, steps
 from tests.supernets import SMALL, Table, images
@@ -219,6 +220,21 @@ def test_two_processes_equal_one(tmp_path: Path) -> None:
 def test_a_batch_that_cannot_be_shared_is_refused() -> None:
     with pytest.raises(UsageError, match="batch of 16 images cannot be shared by 3 processes"):
         search(ranks=Ranks(0, 3))
+
+
+def test_images_that_do_not_fit_are_refused() -> None:
+    large = Images(np.zeros((32, 9, 9, 3), np.uint8), np.zeros(32, np.int64))
+    with pytest.raises(DataError, match="images of 9 x 9 x 3; the networks take 8 x 8 x 3"):
+        SupernetSearch(SMALL, Table(SMALL), Splits(images(32), large), SHORT)
+    many = Images(images(32).pixels, np.arange(32))
+    with pytest.raises(DataError, match="32 classes; the networks know 4"):
+        SupernetSearch(SMALL, Table(SMALL), Splits(many, images(32)), SHORT)
+
+
+def test_a_loss_that_is_no_number_ends_the_search() -> None:
+    weights = msgspec.structs.replace(SHORT.weights, learning_rate=1e30)
+    with pytest.raises(DataError, match=r"loss of weight step \d is (nan|inf)\. Lower the learning rate"):
+        search(msgspec.structs.replace(SHORT, weights=weights)).run()
 
 
 def test_a_space_that_is_no_chain_is_refused() -> None:

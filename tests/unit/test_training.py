@@ -17,11 +17,11 @@ from hwbench.models import weight_files
 from hwbench.models.torch_nets import build
 from hwbench.models.weight_files import WeightsRecord
 from hwbench.models.weights import random_weights, untrained_weights
-from hwbench.search.batches import Batches, Normalisation, augmented, in_order
 from hwbench.search.data import Images
-from hwbench.search.ranks import Ranks
-from hwbench.search.settings import NO_AUGMENTATION, Augmentation, TrainingSettings, WeightSettings
-from hwbench.search.training import Trained, accuracy, recalibrated, train
+from hwbench.search.training.batches import Batches, Normalisation, augmented, in_order
+from hwbench.search.training.network import Trained, accuracy, recalibrated, train
+from hwbench.search.training.ranks import Ranks
+from hwbench.search.training.settings import NO_AUGMENTATION, Augmentation, TrainingSettings, WeightSettings
 from tests.supernets import SMALL, images
 from tests.table_files import mutate
 

@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
 import msgspec
 import numpy as np
 from numpy.typing import NDArray
 
 from hwbench.errors import DataError
-from hwbench.spaces.space import Space
+from hwbench.spaces.space import NamedBlock, Space
 
 # More than this is a damaged header, or a set that has to be streamed, which hwbench does not do.
 LARGEST_BYTES = 8 << 30
@@ -43,16 +45,10 @@ class Dataset(msgspec.Struct, frozen=True):
         return (height, width, channels)
 
     def check_fits(self, space: Space) -> None:
-        """Raises DataError when networks of the space take other images or tell other classes apart."""
+        """Raises DataError when networks of the space take other images or know fewer classes."""
         network = space.network(space.sample(1, seed=0)[0])
-        wanted, classes = network[0].block.in_shape, network[-1].block.out_shape[2]
-        if self.shape != wanted:
-            raise DataError(
-                f"{self.name} has images of {_by(self.shape)}; networks of {space.name} take {_by(wanted)}.",
-                hint="Choose the space's resolution (-r) and input channels (-i) to match.",
-            )
-        if self.classes > classes:
-            raise DataError(f"{self.name} has {self.classes} classes; networks of {space.name} know {classes}.")
+        for images in (self.train, self.test):
+            check_fits(network, images, self.name)
 
 
 def dataset(
@@ -63,6 +59,22 @@ def dataset(
     if pairs[0].pixels.shape[1:] != pairs[1].pixels.shape[1:]:
         raise DataError(f"The training and test images of {name} differ in shape.")
     return Dataset(name, pairs[0], pairs[1], int(max(pair.labels.max() for pair in pairs)) + 1)
+
+
+def check_fits(network: Sequence[NamedBlock], images: Images, name: str = "The data set") -> None:
+    """Raises DataError when the network takes other images or knows fewer classes."""
+    found, wanted = images.pixels.shape[1:], network[0].block.in_shape
+    if found != wanted:
+        raise DataError(
+            f"{name} has images of {_by(found)}; the networks take {_by(wanted)}.",
+            hint="Choose the space's resolution (-r) and input channels (-i) to match.",
+        )
+    classes, known = int(images.labels.max()) + 1, network[-1].block.out_shape[2]
+    if classes > known:
+        raise DataError(
+            f"{name} has {classes} classes; the networks know {known}.",
+            hint="Choose the space's classes (-c) to match.",
+        )
 
 
 def split(images: Images, held_out: int, seed: int) -> tuple[Images, Images]:
@@ -96,5 +108,5 @@ def _images(name: str, pixels: NDArray[np.uint8], labels: NDArray[np.integer]) -
     return Images(pixels, labels.astype(np.int64))
 
 
-def _by(shape: tuple[int, int, int]) -> str:
+def _by(shape: Sequence[int]) -> str:
     return " x ".join(str(size) for size in shape)

@@ -11,14 +11,14 @@ from numpy.typing import NDArray
 from torch import Tensor
 from torch.nn import functional
 
-from hwbench.search.batches import Batch
-from hwbench.search.ranks import Ranks
-from hwbench.search.settings import ArchitectureSettings, Gradient, Reinforce
 from hwbench.search.supernet import gates
 from hwbench.search.supernet.latency import ExpectedLatency
 from hwbench.search.supernet.losses import combined
 from hwbench.search.supernet.network import Supernet
 from hwbench.search.supernet.routes import HeldGates, Mixture, OnePath, RecomputedGates, Route
+from hwbench.search.supernet.settings import ArchitectureSettings, Gradient, Reinforce
+from hwbench.search.training.batches import Batch
+from hwbench.search.training.ranks import Ranks
 from hwbench.tables.source import LatencySource
 
 _ADAM = ("exp_avg", "exp_avg_sq", "step")

@@ -7,7 +7,7 @@ import warnings
 
 from torch import Tensor
 
-from hwbench.search.settings import AddLinear, LatencyLoss, MulLog, NoLatency
+from hwbench.search.supernet.settings import AddLinear, LatencyLoss, MulLog, NoLatency
 
 PUBLISHED_REFERENCE_MS = 80.0
 

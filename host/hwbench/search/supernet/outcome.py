@@ -10,7 +10,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from hwbench import files
-from hwbench.search.settings import SearchSettings
+from hwbench.search.supernet.settings import SearchSettings
 from hwbench.spaces.space import Architectures, ChainSpace
 
 _KIND = "outcome"

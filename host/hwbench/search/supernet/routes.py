@@ -26,44 +26,41 @@ class OnePath:
         return choices[self._active[position]](image)
 
 
-class HeldGates:
-    """Binary gates, 1 for the active choice; the outputs of the other involved ones are held for the gates' gradient.
-
-    `gates` and the bool tensor `involved` have shape (positions, choices). The output is sum_k g_k o_k, gradients of
-    the image and the weights going through the active choice alone.
-    """
+class _Gates:
+    """Binary gates, 1 for the active choice; `gates` and the bool tensor `involved` are (positions, choices)."""
 
     def __init__(self, active: NDArray[np.uint8], involved: Tensor, gates: Tensor) -> None:
         self._active = active.tolist()
         self._involved = involved.tolist()
         self._gates = gates
+
+    def _others(self, position: int, choices: Sequence[nn.Module]) -> dict[int, nn.Module]:
+        """The involved choices that are not active, by number."""
+        involved = self._involved[position]
+        return {k: choice for k, choice in enumerate(choices) if involved[k] and k != self._active[position]}
+
+
+class HeldGates(_Gates):
+    """The output is sum_k g_k o_k over the involved choices; those outputs are held for the gates' gradient.
+
+    Gradients of the image and the weights go through the active choice alone.
+    """
 
     def through(self, position: int, choices: Sequence[nn.Module], image: Tensor) -> Tensor:
         active = self._active[position]
         total = self._gates[position, active] * choices[active](image)
-        for number, choice in enumerate(choices):
-            if number != active and self._involved[position][number]:
-                with torch.no_grad():
-                    output = choice(image)
-                total = total + self._gates[position, number] * output
+        for number, choice in self._others(position, choices).items():
+            with torch.no_grad():
+                output = choice(image)
+            total = total + self._gates[position, number] * output
         return total
 
 
-class RecomputedGates:
+class RecomputedGates(_Gates):
     """As HeldGates, but an inactive choice runs in the backward pass alone, so that one path is held."""
 
-    def __init__(self, active: NDArray[np.uint8], involved: Tensor, gates: Tensor) -> None:
-        self._active = active.tolist()
-        self._involved = involved.tolist()
-        self._gates = gates
-
     def through(self, position: int, choices: Sequence[nn.Module], image: Tensor) -> Tensor:
-        active = self._active[position]
-        others = {
-            number: choice
-            for number, choice in enumerate(choices)
-            if number != active and self._involved[position][number]
-        }
+        active, others = self._active[position], self._others(position, choices)
         output: Tensor = _GateGradients.apply(choices[active](image), self._gates[position], image, active, others)
         return output
 

@@ -17,18 +17,19 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
-from hwbench.search import checkpoint
-from hwbench.search.batches import Batches, Normalisation, generator, in_order
-from hwbench.search.data import Images
-from hwbench.search.optimiser import WeightOptimiser, cosine
-from hwbench.search.ranks import ALONE, Ranks
-from hwbench.search.settings import NO_AUGMENTATION, Gradient, SearchSettings
+from hwbench.search.data.images import Images, check_fits
 from hwbench.search.supernet import gates
 from hwbench.search.supernet.architecture import ArchitectureOptimiser, gate_direction, reinforce_direction
 from hwbench.search.supernet.latency import expected_latency
 from hwbench.search.supernet.network import Supernet, chain_of
 from hwbench.search.supernet.outcome import Outcome, Progress
 from hwbench.search.supernet.routes import Mixture, OnePath, Route
+from hwbench.search.supernet.settings import Gradient, SearchSettings
+from hwbench.search.training import checkpoint
+from hwbench.search.training.batches import Batches, Normalisation, generator, in_order
+from hwbench.search.training.optimiser import WeightOptimiser, check_finite, cosine
+from hwbench.search.training.ranks import ALONE, Ranks
+from hwbench.search.training.settings import NO_AUGMENTATION
 from hwbench.spaces.space import Space
 from hwbench.tables.source import LatencySource
 
@@ -67,8 +68,8 @@ class _Place(msgspec.Struct, frozen=True):
 class SupernetSearch:
     """One search; `supernet` and `alphas` are as the last step left them.
 
-    Raises UsageError for a space that is no chain or a batch that the ranks cannot share, MissingRows where the source
-    lacks a choice.
+    Raises UsageError for a space that is no chain or a batch that the ranks cannot share, DataError for images that do
+    not fit, MissingRows where the source lacks a choice.
     """
 
     def __init__(
@@ -78,6 +79,8 @@ class SupernetSearch:
         self._space = chain_of(space)
         self._source = source
         self._splits = splits
+        for images in (splits.weights, splits.architecture):
+            check_fits(self._space.network(self._space.sample(1, seed=0)[0]), images)
         self._ranks = ranks
         self._expectation = expected_latency(source, self._space)
         self.normalisation = Normalisation(splits.weights)
@@ -114,7 +117,8 @@ class SupernetSearch:
     def run(self, folder: Path | None = None, report: Callable[[Progress], None] = lambda progress: None) -> Outcome:
         """Searches to the end, from the folder's checkpoint if it has one, and reports after each epoch.
 
-        Raises CorruptFile or Incomparable for a checkpoint that cannot be used, DeviceError when the disk refuses.
+        Raises CorruptFile or Incomparable for a checkpoint that cannot be used, DeviceError when the disk refuses,
+        DataError for a loss that is no number any more.
         """
         kept = None if folder is None else checkpoint.Folder(folder, _KIND, State, self._identity())
         if kept is not None and (found := kept.load()):
@@ -157,6 +161,7 @@ class SupernetSearch:
         totals = torch.tensor([float(loss.detach()) * len(labels), float(right), len(labels)], dtype=torch.float64)
         self._weights.step(loss, place.learning_rate, self._ranks)
         self._ranks.sum_([totals])
+        check_finite(float(totals[0]), self._state.step)
         self._advance(
             step=self._state.step + 1,
             totals=tuple(a + b for a, b in zip(self._state.totals, totals.tolist(), strict=True)),

@@ -11,12 +11,12 @@ from torch import Tensor, nn
 
 from hwbench.models.torch_nets import Network, build, weights_of
 from hwbench.models.weights import Array, Weights, untrained_weights
-from hwbench.search import checkpoint
-from hwbench.search.batches import Batch, Batches, Normalisation, in_order
-from hwbench.search.data import Images
-from hwbench.search.optimiser import WeightOptimiser, cosine
-from hwbench.search.ranks import ALONE, Ranks
-from hwbench.search.settings import TrainingSettings
+from hwbench.search.data.images import Images, check_fits
+from hwbench.search.training import checkpoint
+from hwbench.search.training.batches import Batch, Batches, Normalisation, in_order
+from hwbench.search.training.optimiser import WeightOptimiser, check_finite, cosine
+from hwbench.search.training.ranks import ALONE, Ranks
+from hwbench.search.training.settings import TrainingSettings
 from hwbench.spaces.space import NamedBlock
 
 _KIND = "training"
@@ -50,8 +50,10 @@ def train(
     """Trains from `weights`, or from scratch where there are none, going on from the folder's checkpoint if it has one.
 
     The same settings, images and weights give the same result. Raises CorruptFile or Incomparable for a checkpoint
-    that cannot be used, ModelError for weights that do not fit.
+    that cannot be used, ModelError for weights that do not fit, DataError for images that do not or a loss that is no
+    number any more.
     """
+    check_fits(network, images)
     start = untrained_weights(network, settings.seed) if weights is None else weights
     module = build(network, start).to(memory_format=torch.channels_last)
     normalisation = Normalisation(images)
@@ -72,6 +74,7 @@ def train(
         seen = loss.detach().double().reshape(1)
         optimiser.step(loss, cosine(settings.weights.learning_rate, state.step, steps), ranks)
         ranks.mean_([seen])
+        check_finite(float(seen), state.step)
         state = _advanced(state, float(seen), batches.per_epoch)
         if kept is not None and state.step % (settings.checkpoint_steps or batches.per_epoch) == 0:
             _share_norms(module, ranks)

@@ -9,8 +9,9 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional
 
-from hwbench.search.ranks import Ranks
-from hwbench.search.settings import WeightSettings
+from hwbench.errors import DataError
+from hwbench.search.training.ranks import Ranks
+from hwbench.search.training.settings import WeightSettings
 
 _MOMENTUM = "momentum."
 _WEIGHTS = "weights."
@@ -19,6 +20,12 @@ _WEIGHTS = "weights."
 def cosine(start: float, step: int, steps: int) -> float:
     """The learning rate of a step under a cosine from `start` to 0 over `steps`."""
     return start * (1 + math.cos(math.pi * step / steps)) / 2
+
+
+def check_finite(loss: float, step: int) -> None:
+    """Raises DataError for a loss that is infinite or no number."""
+    if not math.isfinite(loss):
+        raise DataError(f"The loss of weight step {step} is {loss}.", hint="Lower the learning rate.")
 
 
 class WeightOptimiser:

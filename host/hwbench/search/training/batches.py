@@ -15,8 +15,8 @@ from torch.nn import functional
 
 from hwbench.models.torch_nets import image_tensor
 from hwbench.search.data import Images
-from hwbench.search.ranks import ALONE, Ranks
-from hwbench.search.settings import NO_AUGMENTATION, Augmentation
+from hwbench.search.training.ranks import ALONE, Ranks
+from hwbench.search.training.settings import NO_AUGMENTATION, Augmentation
 
 _ORDER, _AUGMENTATION = 0, 1
 _EVALUATION_BATCH = 500
