@@ -23,6 +23,7 @@ from hwbench.search.data import Dataset, Images, folders, idx, npz
 from tests.table_files import mutate
 
 TRIES = 200
+INSTALLED = Path("/usr/share/datasets/fashion-mnist")
 FILES = ("train-images-idx3-ubyte", "train-labels-idx1-ubyte", "t10k-images-idx3-ubyte", "t10k-labels-idx1-ubyte")
 
 
@@ -200,6 +201,15 @@ def test_fashion_mnist_is_found_where_the_environment_says(tmp_path: Path, monke
     write_idx(tmp_path / data.FASHION_MNIST, values)
     monkeypatch.setenv("HWBENCH_DATA", str(tmp_path))
     np.testing.assert_array_equal(data.find_fashion_mnist().train.pixels[..., 0], values["x_train"])
+
+
+@pytest.mark.skipif(not INSTALLED.exists(), reason="Debian's package dataset-fashion-mnist is not installed")
+def test_fashion_mnist_as_debian_installs_it(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.delenv("HWBENCH_DATA", raising=False)
+    found = data.find_fashion_mnist()
+    assert (len(found.train), len(found.test), found.shape, found.classes) == (60_000, 10_000, (28, 28, 1), 10)
+    np.testing.assert_array_equal(np.bincount(found.train.labels), 6000)
+    found.check_fits(spaces.get("proxylessnas-w0.25-r28-c10-i1"))
 
 
 def test_the_space_must_take_the_images(tmp_path: Path) -> None:

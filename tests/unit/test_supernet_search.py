@@ -23,7 +23,15 @@ from hwbench.search.supernet import outcome as outcomes
 from hwbench.search.supernet.outcome import Outcome, Progress
 from hwbench.search.supernet.routes import OnePath
 from hwbench.search.supernet.search import Splits, SupernetSearch
-from hwbench.search.supernet.settings import ArchitectureSettings, Gradient, NoLatency, Reinforce, SearchSettings
+from hwbench.search.supernet.settings import (
+    AddLinear,
+    ArchitectureSettings,
+    Gradient,
+    MulLog,
+    NoLatency,
+    Reinforce,
+    SearchSettings,
+)
 from hwbench.search.training.batches import in_order
 from hwbench.search.training.ranks import ALONE, Ranks
 from tests.conftest import ROOT
@@ -85,6 +93,29 @@ def test_scores_are_log_probabilities_for_the_exact_programme(finished: tuple[Su
 def test_an_outcome_is_kept(finished: tuple[SupernetSearch, Outcome], tmp_path: Path) -> None:
     outcomes.save(finished[1], tmp_path / "outcome.json")
     assert outcomes.load(tmp_path / "outcome.json") == finished[1]
+
+
+@pytest.mark.parametrize(
+    "by",
+    [
+        Gradient(AddLinear(200.0, 100.0)),
+        Gradient(AddLinear(200.0, 100.0), "two_paths"),
+        Gradient(MulLog(200.0, 100.0, 10.0), "two_paths_recomputed"),
+        Reinforce(200.0, exponent=5.0),
+    ],
+    ids=["all_paths", "two_paths", "two_paths_recomputed", "reinforce"],
+)
+def test_a_strong_latency_term_leads_to_the_fastest_choices(by: Gradient | Reinforce) -> None:
+    architecture = ArchitectureSettings(by, learning_rate=0.3, batch=8, every=1, steps=3, first_epoch=0)
+    outcome = search(msgspec.structs.replace(SHORT, architecture=architecture)).run()
+    _, offers = Table(SMALL).offered_us()
+    middle = sum(float(offer.mean()) for offer in offers)
+    fixed = outcome.progress[-1].expected_latency_us - sum(
+        float(np.exp(row) @ offer) for row, offer in zip(outcome.offered(), offers, strict=True)
+    )
+    assert fixed == pytest.approx(Table(SMALL).offered_us()[0])
+    fastest = sum(float(offer.min()) for offer in offers)
+    assert outcome.progress[-1].expected_latency_us - fixed < (middle + fastest) / 2
 
 
 @pytest.mark.parametrize(
