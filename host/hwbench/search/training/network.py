@@ -62,7 +62,9 @@ def train(
     optimiser = WeightOptimiser(module, settings.weights)
     steps = settings.weights.epochs * batches.per_epoch
     kept = (
-        None if folder is None else checkpoint.Folder(folder, _KIND, State, _identity(start, images, settings, ranks))
+        None
+        if folder is None
+        else checkpoint.Folder(folder, _KIND, State, _identity(network, start, images, settings, ranks))
     )
     state = State()
     if kept is not None and (found := kept.load()):
@@ -137,7 +139,10 @@ def _weights(module: Network) -> dict[str, Array]:
     return found
 
 
-def _identity(weights: Weights, images: Images, settings: TrainingSettings, ranks: Ranks) -> str:
+def _identity(
+    network: Sequence[NamedBlock], weights: Weights, images: Images, settings: TrainingSettings, ranks: Ranks
+) -> str:
+    blocks = [(named.name, named.block.key) for named in network]
     arrays = [array.tobytes() for _, array in sorted(weights.items())]
     pixels = [images.pixels.tobytes(), images.labels.tobytes()]
-    return checkpoint.identity(settings, ranks.size, *arrays, *pixels)
+    return checkpoint.identity(blocks, settings, ranks.size, *arrays, *pixels)
