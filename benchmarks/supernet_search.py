@@ -97,10 +97,10 @@ def main() -> None:
     arguments.add_argument("--warm-up-epochs", type=int, default=8)
     arguments.add_argument("--search-epochs", type=int, default=16)
     arguments.add_argument("--training-epochs", type=int, default=24)
-    arguments.add_argument("--learning-rate", type=float, default=0.025, help="of the weights in the search")
-    arguments.add_argument("--architecture-learning-rate", type=float, default=0.02)
+    arguments.add_argument("--learning-rate", type=float, default=0.05, help="of the weights in the search")
+    arguments.add_argument("--architecture-learning-rate", type=float, default=0.03)
     arguments.add_argument("--quantiles", type=float, nargs="+", default=QUANTILES)
-    arguments.add_argument("--method", default="two_paths", choices=["all_paths", "two_paths", "two_paths_recomputed"])
+    arguments.add_argument("--method", default="all_paths", choices=["all_paths", "two_paths", "two_paths_recomputed"])
     arguments.add_argument("--tuning-cpu-seconds", type=float, default=0.0, help="spent on choosing these settings")
     options = arguments.parse_args()
     torch.set_num_threads(1)
@@ -166,7 +166,7 @@ def _study(space: ChainSpace, options: Any) -> Study:
         Gradient(MulLog(1.0), options.method),
         learning_rate=options.architecture_learning_rate,
         batch=64,
-        every=2,
+        every=1,
         first_epoch=0,
     )
     return Study(
