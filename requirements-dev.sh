@@ -2,7 +2,7 @@
 # What the tests need beyond Python packages: headless Chromium, which opens the reports; compilers for this machine
 # and for aarch64, which build the native runner; the emulator that runs the latter's result, on its own and as the
 # kernel's interpreter in the virtual phone's root file system; adb; an SSH server, which plays a board; and the shells
-# that the scripts for phones are tried with.
+# that the scripts for phones are tried with; and the images of Fashion-MNIST, which the search is tried on.
 set -eu
 packages=""
 need() { # program package...
@@ -24,6 +24,7 @@ need mksh mksh
 need busybox busybox
 need shellcheck shellcheck
 need make make
+[ -e /usr/share/datasets/fashion-mnist ] || packages="$packages dataset-fashion-mnist"
 [ -e /usr/include/nlohmann/json.hpp ] || packages="$packages nlohmann-json3-dev"
 binfmt=/proc/sys/fs/binfmt_misc
 if [ -z "$packages" ] && [ -e $binfmt/qemu-aarch64 ]; then exit 0; fi

@@ -99,6 +99,16 @@ def test_batch_norms_stay_trainable_and_exporting_leaves_the_network_alone() -> 
     assert not [name for name, _ in torch_nets().for_export(module).named_parameters() if ".norm." in name]
 
 
+@pytest.mark.parametrize("block", [*BLOCKS, *OTHER_BLOCKS, EVEN], ids=lambda block: block.key)
+def test_weights_come_out_as_they_went_in(block: Block) -> None:
+    network = [NamedBlock("block", block)]
+    weights = random_weights(network, seed=5)
+    found = torch_nets().weights_of("block", torch_nets().build(network, weights).blocks[0])
+    assert found.keys() == weights.keys()
+    for name, array in weights.items():
+        np.testing.assert_array_equal(found[name], array, err_msg=name)
+
+
 def test_missing_weights_and_wrong_chains_are_named() -> None:
     network = [NamedBlock("stem", ConvBlock((8, 8, 3), 8, 3))]
     weights = random_weights(network, seed=0)

@@ -18,7 +18,7 @@ from torch.nn import functional
 from torch.nn.utils.fusion import fuse_conv_bn_eval
 
 from hwbench.errors import ModelError
-from hwbench.models.weights import BATCH_NORM_EPSILON, Weights, array
+from hwbench.models.weights import BATCH_NORM_EPSILON, Array, Weights, array
 from hwbench.spaces.ops import (
     INPUT,
     Activate,
@@ -175,6 +175,24 @@ def for_export(network: Network) -> Network:
     return made
 
 
+def weights_of(name: str, block: BlockNet) -> dict[str, Array]:
+    """The arrays of a block as they are now, under the names that `build` takes for a block called `name`."""
+    found: dict[str, Array] = {}
+    for op_name, module in block.ops.items():
+        prefix = f"{name}.{op_name}"
+        if isinstance(module, ConvUnit):
+            found[f"{prefix}.weight"] = _copy(module.conv.weight)
+            if isinstance(module.norm, nn.BatchNorm2d):
+                found |= {
+                    f"{prefix}.{ours}": _copy(getattr(module.norm, theirs)) for ours, theirs in _BATCH_NORM.items()
+                }
+            else:
+                found[f"{prefix}.bias"] = _copy(module.conv.bias)
+        elif isinstance(module, nn.Conv2d):
+            found |= {f"{prefix}.weight": _copy(module.weight)[:, :, 0, 0], f"{prefix}.bias": _copy(module.bias)}
+    return found
+
+
 def image_tensor(images: NDArray[np.float32]) -> Tensor:
     """Images (n, height, width, channels) as a channels_last tensor (n, channels, height, width), the same memory."""
     return torch.from_numpy(np.ascontiguousarray(images)).permute(0, 3, 1, 2)
@@ -229,6 +247,11 @@ def _without_weights(
         case Zeroize():
             made = Zeros()
     return made
+
+
+def _copy(place: Tensor) -> Array:
+    copied: Array = place.detach().to("cpu", torch.float32).numpy().copy()
+    return copied
 
 
 def _fill(place: Tensor, weights: Weights, name: str, shape: tuple[int, ...]) -> None:

@@ -42,6 +42,29 @@ def random_weights(network: Iterable[NamedBlock], seed: int) -> dict[str, Array]
     return weights
 
 
+def untrained_weights(network: Iterable[NamedBlock], seed: int) -> dict[str, Array]:
+    """Weights to train from, as the published ProxylessNAS code draws them; each depends on its name and the seed.
+
+    Kernels are He-normal by fan out, the linear layer uniform within 1 / sqrt(inputs), batch norms the identity.
+    """
+    weights: dict[str, Array] = {}
+    for named in network:
+        for op in named.block.ops():
+            name = f"{named.name}.{op.name}"
+            if isinstance(op, Conv):
+                deviation = np.float32(np.sqrt(2 / (op.kernel**2 * op.out_channels)))
+                draws = _rng(f"{name}.weight", seed).standard_normal(op.weight_shape, dtype=np.float32)
+                weights[f"{name}.weight"] = draws * deviation
+                plain = {"bn_scale": 1.0, "bn_shift": 0.0, "bn_mean": 0.0, "bn_variance": 1.0}
+                for part, value in (plain if op.batch_norm else {"bias": 0.0}).items():
+                    weights[f"{name}.{part}"] = np.full(op.out_channels, value, np.float32)
+            elif isinstance(op, Linear):
+                bound, shape = op.in_shape[2] ** -0.5, (op.out_channels, op.in_shape[2])
+                draws = _rng(f"{name}.weight", seed).uniform(-bound, bound, shape).astype(np.float32)
+                weights |= {f"{name}.weight": draws, f"{name}.bias": np.zeros(op.out_channels, np.float32)}
+    return weights
+
+
 def folded(weights: Weights, name: str, op: Conv | Linear) -> tuple[Array, Array]:
     """Kernel and bias of an op with its batch norm folded in.
 
