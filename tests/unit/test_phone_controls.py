@@ -289,11 +289,12 @@ def test_a_wrong_command_line_is_refused(phone: Settings) -> None:
     assert phone.values() == FIRST
 
 
-def test_a_script_that_did_not_end_is_an_error(tmp_path: Path) -> None:
+def test_a_script_that_did_not_end_is_an_error(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     phone = Settings(tmp_path, "dash")
     with pytest.raises(UsageError, match="no control 'flash'"):
         phone.controls.apply(["flash"])
-    script = Path(phone.folder) / "controls.sh"
+    script = tmp_path / "controls.sh"
+    monkeypatch.setattr("hwbench.devices.phone.controls.harness_script", lambda name: script)
     for text in ("echo 'dim applied'", "echo 'dim applied'; echo done 2", "echo 'dim flashed'; echo done 1", "exit 3"):
         script.write_text(text)
         with pytest.raises(DeviceError, match=r"fake:0 did not finish `controls.sh restore`"):
