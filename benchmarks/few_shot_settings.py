@@ -22,8 +22,9 @@ from hwbench.transfer.few_shot.picks import choose
 from hwbench.transfer.few_shot.posterior import posterior_of, widening_of
 from hwbench.transfer.few_shot.prior import Encoded, Prior, draws_of, mean_variances, prior_of
 from hwbench.transfer.few_shot.settings import DEFAULT, Range, Settings
+from hwbench.workflows.help_methods import architectures_of, head_of
 from hwbench.workflows.help_study import NEXT, SPLITS, open_study
-from hwbench.workflows.reproduce_help import architectures_of, head_of, test_places
+from hwbench.workflows.reproduce_help import test_places
 
 FAMILIES = ("1080ti", "titanx", "silver", "gold", "samsung")
 SAMPLES = 10
