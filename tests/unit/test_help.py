@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import pickle
+import re
 import sys
 from pathlib import Path
 
@@ -29,12 +30,13 @@ from hwbench.transfer.help.tasks import scale_of
 from hwbench.transfer.help.training import Pool
 from hwbench.workflows.help_learned import pool_of
 from hwbench.workflows.help_methods import Stage
+from tests.conftest import ROOT
 from tests.few_shot_pools import simulated_matrix
 
 CELLS, CHAIN = "nasbench201-w16-n5-r32-c10", "fbnet-cifar-r32-c100"
 OFA = f"ofa-w1.2-r{'.'.join(str(side) for side in range(128, 228, 4))}-c1000"
 TINY = msgspec.structs.replace(
-    HELP, width=16, query=32, support=6, warm_up=150, episodes=30, validate_every=10, modulator_draws=2, outer_rate=5e-3
+    HELP, width=16, query=32, support=6, episodes=100, validate_every=20, modulator_draws=2, outer_rate=5e-3
 )
 REFERENCES = 5
 
@@ -81,7 +83,7 @@ SMALL = Settings(width=6, modulator_width=4, inner_rate=0.05, modulator_scale=0.
 def test_the_meta_gradient_is_that_of_a_plain_loop(space: str) -> None:
     learner, state, task, query = batch(space, SMALL)
     latency = task.latency.flip(0)
-    vectorised = learner.losses(state, task, query, latency, SMALL.inner_steps).mean()
+    vectorised = learner.losses(state, task, query, latency).mean()
     looped = torch.stack(
         [plain_loss(state, one_of(task, n), tuple(q[n] for q in query), latency[n]) for n in range(3)]
     ).mean()
@@ -101,7 +103,7 @@ def test_the_meta_gradient_is_the_slope_of_the_loss(space: str) -> None:
 
     def loss(step: float, direction: Parameters) -> Tensor:
         moved = {name: value + step * direction[name] for name, value in state.items()}
-        return learner.losses(moved, task, query, latency, SMALL.inner_steps).mean()
+        return learner.losses(moved, task, query, latency).mean()
 
     slopes = dict(zip(state, torch.autograd.grad(loss(0, state), list(state.values())), strict=True))
     generator = torch.Generator().manual_seed(4)
@@ -195,33 +197,37 @@ def test_chains_have_the_published_number_of_factors(space: str, columns: int) -
 
 @pytest.mark.parametrize("space", [CELLS, CHAIN])
 def test_training_teaches_more_than_its_start(space: str) -> None:
-    here, truth = pool(space), target_of(space)
-    untrained = msgspec.structs.replace(TINY, warm_up=0, episodes=1, outer_rate=1e-12)
-    agreement = []
+    """On architectures that no task had, of all devices, the one that no task had among them."""
+    here, measured = pool(space), np.arange(10, 16)
+    devices = simulated_matrix(space, 260, 6, 0.01).values
+    untrained = msgspec.structs.replace(TINY, episodes=1, outer_rate=1e-12)
+    means = []
     for settings in (untrained, TINY):
-        found = train(here, settings, seed=1)
-        measured = np.arange(10, 16)
-        fitted = found.adapt(truth[:REFERENCES], here.architectures[measured], truth[measured])
-        agreement.append(spearman(fitted.predict(here.architectures[160:]).mean_us, truth[160:]))
-    assert agreement[1] > max(agreement[0], 0) + 0.2
+        found, agreement = train(here, settings, seed=1), []
+        for truth in devices.T:
+            fitted = found.adapt(truth[:REFERENCES], here.architectures[measured], truth[measured])
+            agreement.append(spearman(fitted.predict(here.architectures[160:]).mean_us, truth[160:]))
+        means.append(np.mean(agreement))
+    assert means[1] > max(means[0], 0) + 0.2
 
 
-def test_a_seed_gives_one_result(trained: Trained) -> None:
-    again, other = train(pool(), TINY, seed=1), train(pool(), TINY, seed=2)
-    assert again.recipe == trained.recipe
-    assert all(torch.equal(value, again.state[name]) for name, value in trained.state.items())
-    assert not all(torch.equal(value, other.state[name]) for name, value in trained.state.items())
+def test_a_seed_gives_one_result() -> None:
+    short = msgspec.structs.replace(TINY, episodes=15)
+    first, again, other = (train(pool(), short, seed=seed) for seed in (1, 1, 2))
+    assert again.recipe == first.recipe
+    assert all(torch.equal(value, again.state[name]) for name, value in first.state.items())
+    assert not all(torch.equal(value, other.state[name]) for name, value in first.state.items())
 
 
 def test_training_leaves_torch_as_it_was() -> None:
     threads, generator = torch.get_num_threads(), torch.random.get_rng_state()
-    train(pool(), msgspec.structs.replace(TINY, warm_up=1, episodes=1))
+    train(pool(), msgspec.structs.replace(TINY, episodes=1))
     assert torch.get_num_threads() == threads
     assert torch.equal(torch.random.get_rng_state(), generator)
 
 
 def test_the_best_state_on_validation_is_kept_and_training_ends_when_nothing_gets_better() -> None:
-    settings = msgspec.structs.replace(TINY, warm_up=0, episodes=60, validate_every=5, outer_rate=0.3, patience=2)
+    settings = msgspec.structs.replace(TINY, episodes=60, validate_every=5, outer_rate=0.3, patience=2)
     found = train(pool(), settings)
     assert found.recipe.spearman is not None
     assert found.recipe.episodes <= 45
@@ -246,7 +252,7 @@ def test_spikes_do_not_set_the_scale() -> None:
 
 @pytest.mark.parametrize("settings", [META_SGD, MAML])
 def test_without_embedding_no_reference_is_measured(settings: Settings) -> None:
-    small = msgspec.structs.replace(settings, width=16, query=16, support=6, warm_up=10, episodes=5)
+    small = msgspec.structs.replace(settings, width=16, query=16, support=6, episodes=5)
     found, archs = train(pool(), small), pool().architectures
     assert ("rates.head1.weight" in found.state) == (settings == META_SGD)
     fitted = found.adapt([], archs[:6], target_of()[:6])
@@ -333,9 +339,9 @@ def test_hostile_files_are_refused(trained: Trained, tmp_path: Path) -> None:
     for name, content in hostile.items():
         path = tmp_path / "hostile.safetensors"
         path.write_bytes(content)
+        print(name)
         with pytest.raises(CorruptFile, match=r"hostile\.safetensors"):
             predictor.load(path)
-            pytest.fail(name)
     newer = tmp_path / "newer.safetensors"
     newer.write_bytes(data.replace(b"hwbench.help/1", b"hwbench.help/7"))
     with pytest.raises(SchemaTooNew, match="newer"):
@@ -371,3 +377,11 @@ def test_without_torch_the_extra_is_named(monkeypatch: pytest.MonkeyPatch) -> No
             patch.setitem(sys.modules, package, None)
             with pytest.raises(UsageError, match=rf"{package}.*hwbench\[search\]"):
                 help_learned.need_torch()
+
+
+def test_the_example_of_the_docs_runs(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    (block,) = re.findall(r"```python\n(.*?)```", (ROOT / "docs" / "few-shot-predictors.md").read_text(), re.DOTALL)
+    monkeypatch.chdir(tmp_path)
+    names: dict[str, object] = {}
+    exec(block, names)
+    assert (tmp_path / "trained.safetensors").exists()

@@ -84,7 +84,7 @@ def pool_of(stage: Stage) -> Pool:
 
 def _columns(stage: Stage, names: tuple[str, ...]) -> Floats:
     """Shape (n, names)."""
-    return np.array([stage.matrix.column(name) for name in names]).reshape(len(names), -1).T
+    return np.array([stage.matrix.column(name) for name in names]).reshape(len(names), len(stage.matrix.encoded)).T
 
 
 def _trained(stage: Stage, settings: Settings) -> Trained:

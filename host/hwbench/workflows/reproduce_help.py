@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Sequence
 from functools import partial
 from pathlib import Path
 from typing import Literal, cast
@@ -38,7 +38,7 @@ _CENTRAL = {"trimmed": 0.8, "next1000": 0.9, "all": 0.9}
 _CANDIDATES = 1500
 _FEWEST_TESTED = 20
 
-METHODS: Mapping[Method, Callable[[Stage], Predictor]] = {
+METHODS: dict[Method, Callable[[Stage], Predictor]] = {
     "gp": GaussianProcess,
     "help": partial(MetaLearned, settings=HELP),
     "metasgd": partial(MetaLearned, settings=META_SGD),

@@ -9,7 +9,6 @@ theta_z is theta under the modulator's z, alpha a rate per parameter. What is of
 from __future__ import annotations
 
 from collections.abc import Sequence
-from functools import partial
 from typing import NamedTuple
 
 import numpy as np
@@ -60,15 +59,14 @@ class MetaLearner:
             found |= {MODULATOR + name: value for name, value in self._modulator.named_parameters()}
         return {name: value.detach().clone().requires_grad_() for name, value in found.items()}
 
-    def losses(self, state: Parameters, tasks: Task, query: Inputs, latency: Tensor, steps: int) -> Tensor:
-        """The outer loss of each task after so many inner steps, shape (tasks,)."""
-        one = partial(self.loss, steps=steps)
-        found: Tensor = vmap(one, in_dims=(None, 0, 0, 0))(state, tasks, query, latency)
+    def losses(self, state: Parameters, tasks: Task, query: Inputs, latency: Tensor) -> Tensor:
+        """The outer loss of each task, shape (tasks,)."""
+        found: Tensor = vmap(self.loss, in_dims=(None, 0, 0, 0))(state, tasks, query, latency)
         return found
 
-    def loss(self, state: Parameters, task: Task, query: Inputs, latency: Tensor, steps: int) -> Tensor:
+    def loss(self, state: Parameters, task: Task, query: Inputs, latency: Tensor) -> Tensor:
         """Of one task: the adapted parameters' loss over the query, and z's divergence."""
-        own, far = self._adapted(state, task, steps)
+        own, far = self._adapted(state, task, self.settings.inner_steps)
         error = self._error(own, query, latency, task.embedding)
         return error + self.settings.divergence_weight * far
 

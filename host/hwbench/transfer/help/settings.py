@@ -75,8 +75,6 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=
     loss: Loss = "squared"
     # Episodes (code: 2000 for NAS-Bench-201, 4000 for FBNet).
     episodes: Count = 2000
-    # Episodes before these without inner steps, which cost a fraction and bring the initial parameters near (code: 0).
-    warm_up: CountOrNone = 0
     # Episodes between validations (code).
     validate_every: Count = 50
     # Validations without a better one after which training ends; 0: never (code).
@@ -101,8 +99,7 @@ HELP = Settings(
     gradient_norm=1.0,
     query=64,
     references_fine_tune=True,
-    warm_up=1000,
-    episodes=1000,
+    episodes=1200,
 )
 META_SGD = msgspec.structs.replace(HELP, embedding=False, modulator=False, references_fine_tune=False)
 MAML = msgspec.structs.replace(META_SGD, learned_rates=False)

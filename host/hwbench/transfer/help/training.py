@@ -131,19 +131,17 @@ def _trained(
     optimiser = torch.optim.Adam(list(state.values()), lr=settings.outer_rate)
     schedule = torch.optim.lr_scheduler.LambdaLR(optimiser, lambda episode: _rate_share(settings, episode))
     best, found = Outcome(_copied(state), 0, ()), []
-    last = settings.warm_up + settings.episodes
-    for number in range(1, last + 1):
+    for number in range(1, settings.episodes + 1):
         episode = tasks.draw(rng)
         task = inputs.task(episode.measured, torch.randn(len(episode.measured), learner.noise_size, generator=noise))
-        steps = 0 if number <= settings.warm_up else settings.inner_steps
-        loss = learner.losses(state, task, inputs.at(episode.query), tensor_of(episode.latency), steps).mean()
+        loss = learner.losses(state, task, inputs.at(episode.query), tensor_of(episode.latency)).mean()
         optimiser.zero_grad()
         loss.backward()
         if settings.gradient_norm is not None:
             torch.nn.utils.clip_grad_norm_(list(state.values()), settings.gradient_norm)
         optimiser.step()
         schedule.step()
-        if not validation or number <= settings.warm_up or (number % settings.validate_every and number < last):
+        if not validation or (number % settings.validate_every and number < settings.episodes):
             continue
         found.append(validation.agreement(learner, state))
         if found[-1] >= max(found):
@@ -151,12 +149,12 @@ def _trained(
         if settings.patience and len(found) - found.index(max(found)) > settings.patience:
             break
     if not validation:
-        best = Outcome(_copied(state), last, ())
+        best = Outcome(_copied(state), settings.episodes, ())
     return msgspec.structs.replace(best, validation=tuple(found))
 
 
 def _rate_share(settings: Settings, episode: int) -> float:
-    fallen = (1 + math.cos(math.pi * episode / (settings.warm_up + settings.episodes))) / 2
+    fallen = (1 + math.cos(math.pi * episode / settings.episodes)) / 2
     return settings.last_rate + (1 - settings.last_rate) * fallen
 
 
