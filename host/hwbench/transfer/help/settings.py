@@ -99,6 +99,7 @@ HELP = Settings(
     gradient_norm=1.0,
     query=64,
     references_fine_tune=True,
+    divergence_weight=1e-4,
     episodes=1200,
 )
 META_SGD = msgspec.structs.replace(HELP, embedding=False, modulator=False, references_fine_tune=False)
