@@ -29,6 +29,8 @@ VARIANTS: dict[str, dict[str, Any]] = {
     "four inner steps": {"inner_steps": 4, "adaptation_steps": 4},
     "outer rate doubled": {"outer_rate": 2 * HELP.outer_rate},
     "outer rate halved": {"outer_rate": HELP.outer_rate / 2},
+    "no totals": {"totals": False},
+    "twice the episodes": {"episodes": 2 * HELP.episodes},
     "the paper's width": {"width": PAPER.width},
     "the paper's query": {"query": PAPER.query},
 }

@@ -195,6 +195,17 @@ def test_chains_have_the_published_number_of_factors(space: str, columns: int) -
     assert len(np.unique(factors, axis=0)) == len(np.unique(archs, axis=0))
 
 
+def test_totals_stand_beside_the_factors_on_one_scale() -> None:
+    archs = spaces.get(CHAIN).sample(500, seed=9)
+    factors, both = (encode(CHAIN, archs, totals).arrays[0] for totals in (False, True))
+    totals = both[:, factors.shape[1] :]
+    assert (both[:, : factors.shape[1]] == factors).all()
+    assert totals.shape[1] > 0
+    assert np.abs(totals.mean(axis=0)).max() < 0.3
+    assert (np.abs(totals.std(axis=0) - 1) < 0.3).all()
+    assert (encode(CHAIN, archs[:3], True).arrays[0] == both[:3]).all()
+
+
 @pytest.mark.parametrize("space", [CELLS, CHAIN])
 def test_training_teaches_more_than_its_start(space: str) -> None:
     """On architectures that no task had, of all devices, the one that no task had among them."""

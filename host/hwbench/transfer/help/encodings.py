@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from functools import cache
 from typing import Literal, TypeAlias
 
 import msgspec
@@ -14,6 +15,7 @@ from hwbench.errors import UsageError
 from hwbench.spaces.cells import EDGES, NONE, OPERATORS
 from hwbench.spaces.nasbench201 import CellSpace
 from hwbench.spaces.space import ChainSpace, ResolutionSpace, Space
+from hwbench.transfer.few_shot.describe import describe
 
 Array: TypeAlias = NDArray[np.float32]
 
@@ -23,6 +25,8 @@ INPUT_NODE, OUTPUT_NODE, READ_NODE = 0, NODES - 2, NODES - 1
 NODE_KINDS = len(OPERATORS) + 3
 
 _CELL_OUTPUT = 3
+# Architectures that say how large totals are.
+_SAMPLED = 1000
 # What a label of a chain says apart: kernel, expansion (with groups), resolution.
 _FACTOR = re.compile(r"k\d+|e\d+(?:_g\d+)?|r\d+")
 
@@ -39,13 +43,18 @@ class Encoding(msgspec.Struct, frozen=True):
         return len(self.arrays[0])
 
 
-def encode(space_name: str, architectures: ArrayLike) -> Encoding:
-    """Raises UsageError for a space that is neither cell nor chain, DataError for what is no architecture of it."""
+def encode(space_name: str, architectures: ArrayLike, totals: bool = False) -> Encoding:
+    """With `totals` the row of a chain goes on with what the hardware has to do in sum, standardised.
+
+    Raises UsageError for a space that is neither cell nor chain, DataError for what is no architecture of it.
+    """
     space = spaces.get(space_name)
     if isinstance(space, CellSpace):
         return Encoding("graph", NODE_KINDS, _graphs(space, architectures))
     if isinstance(space, ChainSpace | ResolutionSpace):
         factors = _factors(space, architectures)
+        if totals:
+            factors = np.hstack([factors, _totals(space_name, architectures)])
         return Encoding("chain", factors.shape[1], (factors,))
     raise UsageError(f"Space {space_name} has no encoding for a meta-learned predictor.")
 
@@ -79,3 +88,17 @@ def _factors(space: Space, architectures: ArrayLike) -> Array:
         for factor in dict.fromkeys(name for names in found for name in names):
             columns.append(np.array([factor in names for names in found], np.float32)[choices])
     return np.stack(columns, axis=1)
+
+
+def _totals(space_name: str, architectures: ArrayLike) -> Array:
+    """Physical features of whole networks, each with mean 0 and deviation 1 over random architectures of the space."""
+    mean, deviation = _moments(space_name)
+    totals = describe(space_name).views(architectures)[0].totals
+    return ((totals - mean) / deviation).astype(np.float32)
+
+
+@cache
+def _moments(space_name: str) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
+    totals = describe(space_name).views(spaces.get(space_name).sample(_SAMPLED, seed=0))[0].totals
+    deviation = totals.std(axis=0)
+    return totals.mean(axis=0), np.where(deviation > 0, deviation, 1.0)

@@ -52,7 +52,8 @@ class HelpPredictor(msgspec.Struct, frozen=True):
         return Latencies(mean, np.zeros_like(mean), np.full_like(mean, np.inf))
 
     def _mean(self, rows: NDArray[np.generic]) -> Floats:
-        query = tensors(encode(self.trained.recipe.space, rows))
+        recipe = self.trained.recipe
+        query = tensors(encode(recipe.space, rows, recipe.settings.totals))
         with one_thread():
             standard = self.trained.learner.predict(self.trained.state, self.task, query).mean(dim=0)
         return self.scale.undo(standard.numpy().astype(float))
@@ -86,7 +87,7 @@ class Trained:
         places = np.arange(len(latency))
         measured = measured_of(latency, places[:needed], places[needed:], settings)
         known = np.array(self.recipe.references[:needed], rows.dtype).reshape(needed, rows.shape[1])
-        support = tensors(encode(self.recipe.space, np.vstack([known, rows])[measured.places]))
+        support = tensors(encode(self.recipe.space, np.vstack([known, rows])[measured.places], settings.totals))
         draws = settings.modulator_draws if settings.modulator else 1
         noise = torch.randn(draws, self.learner.noise_size, generator=torch.Generator().manual_seed(_NOISE_SEED))
         repeated = tuple(one.expand(draws, *one.shape) for one in support)
@@ -135,5 +136,5 @@ def _recipe(pool: Pool, settings: Settings) -> Recipe:
 
 
 def _learner(recipe: Recipe) -> MetaLearner:
-    encoding = encode(recipe.space, spaces.get(recipe.space).sample(1, seed=0))
+    encoding = encode(recipe.space, spaces.get(recipe.space).sample(1, seed=0), recipe.settings.totals)
     return MetaLearner(encoding, len(recipe.references), recipe.settings)

@@ -39,6 +39,8 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=
     width: Units = 100
     # Graph convolutions of a cell's encoder (code).
     graph_layers: Few = 4
+    # What the hardware has to do in sum is read beside the factors of a chain (code: no).
+    totals: bool = False
     # Hidden units of the modulator (code).
     modulator_width: Units = 10
     # z acts by so much (code).
@@ -94,13 +96,15 @@ PAPER = Settings()
 # benchmarks/help_settings.py compares alternatives on HELP's meta-valid targets.
 HELP = Settings(
     width=64,
-    outer_rate=1e-3,
+    outer_rate=2e-3,
     last_rate=0.01,
     gradient_norm=1.0,
     query=64,
     references_fine_tune=True,
+    totals=True,
     divergence_weight=1e-4,
-    episodes=1200,
+    episodes=600,
+    patience=6,
 )
 META_SGD = msgspec.structs.replace(HELP, embedding=False, modulator=False, references_fine_tune=False)
 MAML = msgspec.structs.replace(META_SGD, learned_rates=False)

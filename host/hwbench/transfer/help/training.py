@@ -56,7 +56,7 @@ def meta_train(pool: Pool, settings: Settings, seed: int = 0) -> tuple[MetaLearn
     Without validation devices the last state is kept. Raises DataError for a pool that no tasks can be made of.
     """
     _check(pool, settings)
-    encoding = encode(pool.space, pool.architectures)
+    encoding = encode(pool.space, pool.architectures, settings.totals)
     inputs = Architectures(encoding)
     learner = MetaLearner(encoding, len(pool.references), settings, seed)
     tasks = DeviceTasks(pool.latency_us, pool.references, pool.first, settings)
