@@ -270,12 +270,16 @@ def test_without_embedding_no_reference_is_measured(settings: Settings) -> None:
     assert np.isfinite(fitted.predict(archs).mean_us).all()
     with pytest.raises(DataError, match="0 reference"):
         found.adapt([1.0], archs[:6], target_of()[:6])
+    with pytest.raises(DataError, match="fine-tuned"):
+        found.adapt([], archs[:0], [])
 
 
 def test_what_a_target_lacks_is_said(trained: Trained) -> None:
     archs, truth = pool().architectures, target_of()
     with pytest.raises(DataError, match="5 reference"):
         trained.adapt(truth[:4], archs[10:16], truth[10:16])
+    empty = archs[:0]
+    assert np.isfinite(trained.adapt(truth[:REFERENCES], empty, []).predict(archs).mean_us).all()
     for wrong in (0.0, float("nan")):
         with pytest.raises(DataError, match="positive"):
             trained.adapt(truth[:REFERENCES], archs[10:16], np.append(truth[10:15], wrong))
@@ -345,7 +349,8 @@ def test_hostile_files_are_refused(trained: Trained, tmp_path: Path) -> None:
         "absurd settings": with_recipe(settings=wide),
         "unknown settings": with_recipe(settings={**recipe["settings"], "hook": "rm"}),
         "modulator alone": with_recipe(settings={**recipe["settings"], "embedding": False}),
-        "references of another space": with_recipe(references=[[250, 3]]),
+        "references of another space": with_recipe(references=[[3] * 6] * REFERENCES),
+        "references beyond the choices": with_recipe(references=[[250] * 22] * REFERENCES),
     }  # fmt: skip
     for name, content in hostile.items():
         path = tmp_path / "hostile.safetensors"

@@ -13,7 +13,7 @@ import msgspec
 import torch
 
 from hwbench import files
-from hwbench.errors import CorruptFile, SchemaTooNew
+from hwbench.errors import CorruptFile, DataError, SchemaTooNew
 from hwbench.transfer.help.networks import Parameters
 from hwbench.transfer.help.settings import Settings
 
@@ -56,15 +56,16 @@ def load(path: Path) -> tuple[Recipe, Parameters]:
     """Raises DataError, CorruptFile or SchemaTooNew naming the file. The caller checks names and shapes."""
     from safetensors import SafetensorError, safe_open
 
-    size = len(files.read(path)) if not path.is_file() else path.stat().st_size
-    if size > _LARGEST:
+    if not path.is_file():
+        raise DataError(f"{path} is not a file.")
+    if (size := path.stat().st_size) > _LARGEST:
         raise CorruptFile(f"{path} is too large for a trained predictor: {size} bytes.")
     try:
         with safe_open(path, framework="pt") as opened:
             header = opened.metadata() or {}
             recipe = _recipe(path, header)
             state = {name: opened.get_tensor(name) for name in opened.keys()}  # noqa: SIM118
-    except (SafetensorError, msgspec.DecodeError, OverflowError) as error:
+    except (SafetensorError, msgspec.DecodeError, OSError) as error:
         raise CorruptFile(f"{path} is not a readable trained predictor: {error}.") from error
     if any(value.dtype != torch.float32 or not torch.isfinite(value).all() for value in state.values()):
         raise CorruptFile(f"{path} holds values that are not finite 32-bit numbers.")

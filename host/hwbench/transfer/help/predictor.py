@@ -60,7 +60,7 @@ class HelpPredictor(msgspec.Struct, frozen=True):
 
 
 class Trained:
-    """A meta-learned predictor after its meta stage."""
+    """A meta-learned predictor after its meta stage. Raises DataError for references that the space does not have."""
 
     def __init__(self, recipe: Recipe, state: Parameters) -> None:
         self.recipe = recipe
@@ -81,6 +81,8 @@ class Trained:
                 f"There are {len(reference)} latencies of {needed} reference architectures, "
                 f"and {len(more)} of {len(rows)} others."
             )
+        if not len(more) and not (needed and settings.references_fine_tune):
+            raise DataError("Nothing was measured that the predictor could be fine-tuned on.")
         latency = np.concatenate([reference, more])
         if not (np.isfinite(latency) & (latency > 0)).all():
             raise DataError("A measured latency is not a positive number.")
@@ -136,5 +138,8 @@ def _recipe(pool: Pool, settings: Settings) -> Recipe:
 
 
 def _learner(recipe: Recipe) -> MetaLearner:
-    encoding = encode(recipe.space, spaces.get(recipe.space).sample(1, seed=0), recipe.settings.totals)
+    space = spaces.get(recipe.space)
+    if recipe.references:
+        space.check(recipe.references)
+    encoding = encode(recipe.space, space.sample(1, seed=0), recipe.settings.totals)
     return MetaLearner(encoding, len(recipe.references), recipe.settings)
