@@ -1,6 +1,7 @@
 """Chooses what the default predictor assumes: on HELP's meta-train and meta-valid targets, one device family out.
 
-Every target of a family is predicted from those of the others, from 10 active and 10 random measurements. Settings
+Every target of a family is predicted from those of the others, from 10 active and 10 random measurements, and GPUs
+from a pool without any. Settings
 are compared by mean Spearman; the widening of intervals is the one whose coverage per target is nearest 90 %, among
 those whose mean coverage is within a hundredth of it. No target of HELP's test takes part.
 """
@@ -22,10 +23,13 @@ from hwbench.transfer.few_shot.picks import choose
 from hwbench.transfer.few_shot.posterior import posterior_of, widening_of
 from hwbench.transfer.few_shot.prior import Encoded, Prior, draws_of, mean_variances, prior_of
 from hwbench.transfer.few_shot.settings import DEFAULT, Range, Settings
-from hwbench.workflows.help_study import NEXT, SPLITS, open_study
-from hwbench.workflows.reproduce_help import architectures_of, head_of, test_places
+from hwbench.workflows.help_methods import architectures_of, head_of
+from hwbench.workflows.help_study import NEXT, SPLITS, Study, open_study
+from hwbench.workflows.reproduce_help import test_places
 
 FAMILIES = ("1080ti", "titanx", "silver", "gold", "samsung")
+GPUS = ("1080ti", "titanx")
+GPU_TARGETS = ("1080ti_1", "titanx_32")
 SAMPLES = 10
 CENTRAL = 0.8
 NORMAL_90 = 1.645
@@ -44,6 +48,7 @@ VARIANTS: dict[str, dict[str, Any]] = {
     "kernels narrower": {"kernels": Range(0.001, 0.1)},
     "less noise": {"noise": Range(0.0001, 0.5)},
     "more noise": {"noise": Range(0.001, 1.5)},
+    "more noise and narrower counts": {"noise": Range(0.001, 1.5), "counts": Range(0.003, 1, 0.5)},
     "slope surer": {"slope": 0.8, "slope_variance": 0.1},
     "scale looser": {"rate": 0.1},
     "scale tighter": {"rate": 1.0},
@@ -56,6 +61,7 @@ class Run(msgspec.Struct, frozen=True):
     """One target, kind of picks and seed; `errors` in posterior deviations before widening."""
 
     space: str
+    left_out: str
     target: str
     picks: str
     agreement: float
@@ -74,14 +80,16 @@ def main() -> None:
     for name in chosen:
         settings = msgspec.structs.replace(DEFAULT, **VARIANTS[name])
         runs = [run for pool in pools for run in _runs(pool, settings, options.seeds)]
-        results[name] = {"spearman": _agreement(runs), "intervals": _best_widening(runs)}
+        families = [run for run in runs if run.left_out == "family"]
+        results[name] = {"spearman": _agreement(runs), "intervals": _best_widening(families)}
     report("few_shot_settings", {"seeds": options.seeds, "variants": results}, options.keep)
 
 
 class Pool(msgspec.Struct, frozen=True):
-    """The prior without one family, everything encoded, and the family's targets."""
+    """The prior without some targets, everything encoded, and those targets; `left_out` is "family" or "GPUs"."""
 
     space: str
+    left_out: str
     matrix: LatencyMatrix
     first: int
     targets: tuple[str, ...]
@@ -95,9 +103,14 @@ def _pools(space: str) -> Iterator[Pool]:
     for family in dict.fromkeys(_family(target) for target in known):
         left_out = tuple(target for target in known if _family(target) == family)
         sources = [target for target in known if target not in left_out]
-        prior = prior_of(head_of(study.matrix, sources, study.first))
-        encoded = prior.at(architectures_of(study.matrix))
-        yield Pool(space, study.matrix, study.first, left_out, prior, encoded)
+        yield _pool(study, space, "family", sources, left_out)
+    yield _pool(study, space, "GPUs", [target for target in known if not target.startswith(GPUS)], GPU_TARGETS)
+
+
+def _pool(study: Study, space: str, left_out: str, sources: list[str], targets: tuple[str, ...]) -> Pool:
+    prior = prior_of(head_of(study.matrix, sources, study.first))
+    encoded = prior.at(architectures_of(study.matrix))
+    return Pool(space, left_out, study.matrix, study.first, targets, prior, encoded)
 
 
 def _family(target: str) -> str:
@@ -126,13 +139,14 @@ def _runs(pool: Pool, settings: Settings, seeds: int) -> Iterator[Run]:
         at = pool.encoded.take(tested)
         mean = found.mean(at)
         errors = np.abs(mean - latency[tested]) / (found.deviation(at) / found.widening)
-        yield Run(pool.space, target, picks, spearman(mean, latency[tested]), errors, found.surprise)
+        yield Run(pool.space, pool.left_out, target, picks, spearman(mean, latency[tested]), errors, found.surprise)
 
 
 def _agreement(runs: list[Run]) -> dict[str, float]:
     groups: dict[str, list[float]] = {}
     for run in runs:
-        groups.setdefault(f"{run.space} {run.picks}", []).append(run.agreement)
+        group = "" if run.left_out == "family" else f" without GPUs: {run.target}"
+        groups.setdefault(f"{run.space} {run.picks}{group}", []).append(run.agreement)
     return {name: round(float(np.mean(values)), 4) for name, values in groups.items()}
 
 

@@ -65,7 +65,7 @@ def test_modules_stay_small(path: Path) -> None:
 
 @pytest.mark.parametrize("code", ["import hwbench", "import hwbench.cli.main"])
 def test_nothing_heavy_is_loaded(code: str) -> None:
-    heavy = "numpy", "scipy", "torch", "ai_edge_litert", "adbutils"
+    heavy = "numpy", "scipy", "torch", "safetensors", "ai_edge_litert", "adbutils"
     program = f"import sys; {code}; print([name for name in {heavy!r} if name in sys.modules])"
     done = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, check=True)
     assert done.stdout.strip() == "[]"

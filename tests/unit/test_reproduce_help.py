@@ -3,22 +3,29 @@
 from __future__ import annotations
 
 import json
+import sys
+from functools import partial
 from pathlib import Path
+from typing import Any
 
+import msgspec
 import numpy as np
 import pytest
 from typer.testing import CliRunner
 
 from hwbench.cli.main import app
-from hwbench.errors import DataError, UsageError
+from hwbench.errors import DataError, Incomparable, UsageError
 from hwbench.tables.matrix import LatencyMatrix
+from hwbench.transfer.help.settings import HELP, MAML, META_SGD
 from hwbench.workflows import reproduce_help
+from hwbench.workflows.help_learned import MetaLearned
+from hwbench.workflows.help_methods import Floats, GaussianProcess, Guess, Places, Predictor, Stage
 from hwbench.workflows.help_study import SPLITS, Study, open_study
 from hwbench.workflows.reproduce_help import Options, evaluate
 from tests.few_shot_pools import simulated_matrix
 
-KEYS = {"space", "method", "samples", "picks", "seeds", "test", "spearman", "interval_coverage_90", "median_ape",
-        "seconds", "published"}  # fmt: skip
+KEYS = {"space", "method", "samples", "measurements", "picks", "seeds", "test", "spearman", "interval_coverage_90",
+        "median_ape", "seconds", "published"}  # fmt: skip
 
 
 @pytest.fixture(scope="module")
@@ -44,14 +51,14 @@ def test_every_protocol_runs(made_up: Study, picks: reproduce_help.Picks, test: 
 
 def test_picks_never_see_the_test_set(made_up: Study, monkeypatch: pytest.MonkeyPatch) -> None:
     seen: list[np.ndarray] = []
-    original = reproduce_help._GaussianProcess.adapt
+    original = GaussianProcess.adapt
 
     def spy(self: object, measured: np.ndarray, latency_us: np.ndarray, wanted: np.ndarray) -> object:
         seen.append(measured)
         assert not set(measured.tolist()) & set(wanted.tolist())
         return original(self, measured, latency_us, wanted)  # type: ignore[arg-type]
 
-    monkeypatch.setattr(reproduce_help._GaussianProcess, "adapt", spy)
+    monkeypatch.setattr(GaussianProcess, "adapt", spy)
     for picks in ("active", "random"):
         evaluate(made_up, small(picks=picks, test="trimmed"))
     assert all(((one < 300) | (one >= 1300)).all() for one in seen)
@@ -72,8 +79,74 @@ def test_flops_have_no_intervals_and_follow_the_macs(made_up: Study) -> None:
     found = evaluate(made_up, small(method="flops", picks="random"))
     assert found.interval_coverage_90 is None
     assert found.spearman.mean > 0.3
-    with pytest.raises(UsageError, match="choose no"):
-        evaluate(made_up, small(method="flops"))
+    with pytest.raises(UsageError, match="flops chooses no"):
+        evaluate(made_up, small(method="flops", picks="active"))
+
+
+QUICK: dict[str, Any] = {"width": 16, "query": 16, "episodes": 10}
+
+
+@pytest.fixture
+def _quick_training(monkeypatch: pytest.MonkeyPatch) -> None:
+    for method, settings in (("help", HELP), ("metasgd", META_SGD), ("maml", MAML)):
+        quick = partial(MetaLearned, settings=msgspec.structs.replace(settings, **QUICK))
+        monkeypatch.setitem(reproduce_help.METHODS, method, quick)
+
+
+@pytest.mark.usefixtures("_quick_training")
+@pytest.mark.parametrize(
+    ("method", "measurements"),
+    [("help", 20), ("metasgd", 10), ("maml", 10), ("brpnas", 10), ("adaproxy", 10), ("table", 10), ("flops", 10)],
+)
+def test_every_method_sees_the_same_picks_and_all_it_measures_is_counted(
+    made_up: Study, method: reproduce_help.Method, measurements: int, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    far = msgspec.structs.replace(made_up, references=tuple(range(1400, 1410)))
+    seen: list[list[int]] = []
+
+    def watched(stage: Stage) -> Predictor:
+        predictor = made(stage)
+        adapt = predictor.adapt
+
+        def spy(measured: Places, latency_us: Floats, wanted: Places) -> Guess:
+            assert not np.isin(measured, wanted).any()
+            seen.append([int(place) for place in measured if place < 300])
+            return adapt(measured, latency_us, wanted)
+
+        predictor.adapt = spy  # type: ignore[method-assign]
+        return predictor
+
+    made = reproduce_help.METHODS[method]
+    monkeypatch.setitem(reproduce_help.METHODS, method, watched)
+    found = evaluate(far, small(method=method))
+    assert (found.picks, found.samples, found.measurements) == ("random", 10, measurements)
+    assert seen == [np.random.default_rng(seed).choice(300, 10, replace=False).tolist() for seed in (0, 1)]
+    assert found.interval_coverage_90 is None
+    assert -1 <= found.spearman.mean <= 1
+
+
+@pytest.mark.usefixtures("_quick_training")
+def test_a_checkpoint_is_written_then_used_and_never_for_another_split(
+    made_up: Study, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    path = tmp_path / "help.safetensors"
+    asked = small(method="help", checkpoint=path)
+    first = evaluate(made_up, asked)
+    monkeypatch.setattr("hwbench.transfer.help.predictor.train", None)
+    assert evaluate(made_up, asked).spearman == first.spearman
+    with pytest.raises(Incomparable, match="other sources"):
+        evaluate(made_up, small(method="help", checkpoint=path, sources=("d0", "d1")))
+    with pytest.raises(UsageError, match="not trained"):
+        evaluate(made_up, small(checkpoint=path))
+    with pytest.raises(UsageError, match="reference architectures"):
+        evaluate(msgspec.structs.replace(made_up, references=()), small(method="help"))
+
+
+def test_the_learned_methods_need_their_extra(made_up: Study, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setitem(sys.modules, "torch", None)
+    for method in ("help", "metasgd", "maml", "brpnas"):
+        with pytest.raises(UsageError, match=r"hwbench\[search\]"):
+            evaluate(made_up, small(method=method))
 
 
 def test_contradictions_are_refused(made_up: Study, tmp_path: Path) -> None:

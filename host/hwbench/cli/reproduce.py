@@ -27,6 +27,12 @@ class SpaceName(StrEnum):
 
 class MethodName(StrEnum):
     gp = "gp"
+    help = "help"
+    metasgd = "metasgd"
+    maml = "maml"
+    brpnas = "brpnas"
+    adaproxy = "adaproxy"
+    table = "table"
     flops = "flops"
 
 
@@ -83,14 +89,20 @@ def fronts(data: Data = None, json: Json = False) -> None:
 def help_(
     space: Annotated[SpaceName, typer.Option(help="Whose architectures.")] = SpaceName.nasbench201,
     method: Annotated[
-        MethodName, typer.Option(help="`gp`, hwbench's predictor, or `flops`, the order of the MACs.")
+        MethodName, typer.Option(help="`gp` is hwbench's predictor; help, metasgd, maml and brpnas need torch.")
     ] = MethodName.gp,
-    samples: Annotated[int, typer.Option(min=3, help="Measurements of a target.")] = 10,
-    picks: Annotated[PicksName, typer.Option(help="Who chooses what is measured.")] = PicksName.active,
+    samples: Annotated[int, typer.Option(min=3, help="Measurements of a target, HELP's references aside.")] = 10,
+    picks: Annotated[
+        PicksName | None, typer.Option(help="Who chooses what is measured; by default active for gp, else random.")
+    ] = None,
     seeds: Annotated[int, typer.Option(min=1, help="Repetitions.")] = 10,
     sources: Annotated[str, typer.Option(help="Targets of the pool, with commas; by default HELP's.")] = "",
     targets: Annotated[str, typer.Option(help="Targets to predict, with commas; by default HELP's.")] = "",
     test: Annotated[TestName, typer.Option(help="Architectures that agreement is measured on.")] = TestName.trimmed,
+    training_seed: Annotated[int, typer.Option(min=0, help="Of a method that is trained.")] = 0,
+    checkpoint: Annotated[
+        Path | None, typer.Option(help="File of a trained method (.safetensors): used if it is there, else written.")
+    ] = None,
     data: Data = None,
     json: Json = False,
 ) -> None:
@@ -98,8 +110,9 @@ def help_(
     from hwbench.workflows import reproduce_help as workflow
 
     options = workflow.Options(
-        space.value, method.value, samples, picks.value, seeds, test.value, _names(sources), _names(targets)
-    )
+        space.value, method.value, samples, picks.value if picks else None, seeds, test.value,
+        _names(sources), _names(targets), training_seed, checkpoint,
+    )  # fmt: skip
     found = workflow.reproduce_help(options, data)
     if json:
         print_json(found)

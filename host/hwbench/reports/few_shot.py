@@ -11,7 +11,7 @@ from hwbench.workflows.reproduce_help import HelpResult
 
 def help_view(found: HelpResult) -> RenderableType:
     """Spearman per target beside HELP's, then what is said of all of them."""
-    title = f"{found.method}, {found.space}, {found.samples} {found.picks} measurements, {found.test} test"
+    title = f"{found.method}, {found.space}, {found.picks} picks, {found.measurements} measurements, {found.test} test"
     table = Table(title=title, title_justify="left", box=None)
     for column in ("target", "Spearman", "HELP, 10 + 10", "90 % intervals hold"):
         table.add_column(column, justify="left" if column == "target" else "right")
