@@ -20,8 +20,9 @@ from executorch.runtime import Runtime
 def main(folder: Path) -> None:
     for path in sorted(folder.glob("*.pte")):
         image = torch.from_numpy(np.load(path.with_suffix(".input.npy")))[None].permute(0, 3, 1, 2)
-        if path.stem.startswith("portable"):
-            image = image.contiguous()
+        if path.stem.startswith("portable") or path.stem.endswith("one-pixel"):
+            # A copy: `contiguous` leaves an image of one pixel as it is.
+            image = torch.empty(image.shape).copy_(image)
         program = Runtime.get().load_program(path, enable_etdump=True, debug_buffer_size=0)
         step = 0.0
         if "input0_scale" in program.method_names:

@@ -82,6 +82,12 @@ def cases() -> list[Case]:
     )
     others = job_of("spaces", tuple(NamedBlock(f"block{number}", block) for number, block in enumerate(chain)))
     made.append(Case("other-fp32-spaces", others, "fp32", "xnnpack"))
+    # The order in memory of an image of one pixel cannot be told from its shape.
+    pixels = {"to": MBConv((2, 2, 8), 8, 24, 3, stride=2), "of": MBConv((1, 1, 8), 8, 24, 5, skip=True)}
+    for name, block in pixels.items():
+        job = job_of(f"{name}-one-pixel", (NamedBlock("block", block),))
+        made.append(Case(f"other-fp32-{job.name}", job, "fp32", "xnnpack"))
+        made.append(Case(f"portable-fp32-{job.name}", job, "fp32", "portable"))
     return made + [Case(f"portable-fp32-{job.name}", job, "fp32", "portable") for job in jobs[1::3]]
 
 

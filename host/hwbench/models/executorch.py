@@ -20,6 +20,7 @@ import msgspec
 from hwbench.errors import ModelError
 from hwbench.models.formats import Delegate, Precision, check_combination
 from hwbench.models.weights import Array, Weights
+from hwbench.spaces.ops import GlobalAveragePool, Linear
 from hwbench.spaces.space import NamedBlock
 
 if TYPE_CHECKING:
@@ -93,8 +94,13 @@ def write_model(
 
 
 def _one_pixel(network: Sequence[NamedBlock]) -> bool:
-    """Whether an image at either end has one pixel: its order in memory cannot be told, and XNNPACK's is then wrong."""
-    return (1, 1) in (network[0].block.in_shape[:2], network[-1].block.out_shape[:2])
+    """Whether an image at either end has one pixel: its order in memory cannot be told, and XNNPACK's is then wrong.
+
+    What a classifier or a global pool puts out is no image to it.
+    """
+    last = network[-1].block
+    ends_in_one = last.out_shape[:2] == (1, 1) and not isinstance(last.ops()[-1], Linear | GlobalAveragePool)
+    return ends_in_one or network[0].block.in_shape[:2] == (1, 1)
 
 
 def _quantization(name: str, affine: Affine) -> dict[str, float]:

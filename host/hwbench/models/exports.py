@@ -20,7 +20,7 @@ from hwbench.models.formats import Authored, Delegate, ModelJob, Precision
 from hwbench.models.weights import Weights
 
 # Raised whenever this package writes other models than before from the same description.
-EXPORTER_VERSION = 2
+EXPORTER_VERSION = 3
 
 _KIND, _VERSION = "export", 1
 
