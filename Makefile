@@ -4,7 +4,7 @@ BIN = $(VENV)/bin
 RESULTS = hwbench-results
 TABLE = $(RESULTS)/this-computer.json
 
-.PHONY: run test check install install-dev wheel benchmarks clean
+.PHONY: run test test-integration test-rest check install install-dev wheel benchmarks clean
 
 # The main job: a verified latency table of this computer, and a report to look at.
 run: install
@@ -13,8 +13,15 @@ run: install
 	$(BIN)/hwbench table verify $(TABLE) --networks 10
 	$(BIN)/hwbench report $(TABLE) --output $(RESULTS)/report.html
 
+# Two at a time, each with a folder for temporary files, and so with device locks, of its own.
 test: install-dev check
-	$(BIN)/python -m pytest
+	$(MAKE) -j2 --output-sync=target test-integration test-rest
+
+test-integration:
+	TMPDIR=$$(mktemp -d /tmp/a.XXX) $(BIN)/python -m pytest tests/integration
+
+test-rest:
+	TMPDIR=$$(mktemp -d /tmp/b.XXX) $(BIN)/python -m pytest tests/phone tests/unit
 
 check: install-dev
 	$(BIN)/ruff format --check host device_runtime tests benchmarks

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import fcntl
 import os
 import shutil
 from collections.abc import Iterator
@@ -36,9 +37,12 @@ _SYSROOT = {
 def built(name: str) -> Bundle:
     """The bundle of a target, from the tests' cache or compiled now."""
     target = _KNOWN[name]
+    TEST_CACHE.mkdir(exist_ok=True)
     if shutil.which(f"{target.tools}g++") is None:
         absent(f"the compiler for {name}")
-    with own_cache():
+    with own_cache(), (TEST_CACHE / "bundles.lock").open("w") as lock:
+        # Tests of several processes share the cache.
+        fcntl.flock(lock, fcntl.LOCK_EX)
         return bundle_store.find(target) or bundle_store.build(target)
 
 

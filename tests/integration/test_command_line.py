@@ -122,7 +122,7 @@ def test_wrong_models(hwbench: Hwbench, tmp_path: Path) -> None:
 
 def test_wrong_names(hwbench: Hwbench, tiny_table: Path) -> None:
     assert_refused(hwbench("profile", "--space", "imagenet"), 2, "'imagenet'", "proxylessnas")
-    assert_refused(hwbench("profile", "--device", "adb:1"), 3, "adb:1", "hwbench devices")
+    assert_refused(hwbench("profile", "--device", "adb:1"), 3, "adb:1", "hwbench doctor")
     assert_refused(hwbench("profile", "--cores", "77"), 2, "77")
     assert_refused(hwbench("profile", "--cores", "a-b"), 2, "a-b")
     assert_refused(hwbench("profile", "--preset", "slow"), 2, "slow")

@@ -328,7 +328,10 @@ def _invented(session: Session, written: Written) -> Iterator[str]:
         if whole and not any(original.startswith(whole) for original in originals):
             yield f"{path.name} holds what no runner wrote"
         for original in originals:
-            if parse_results(original, planned.jobs, "the phone's own file").complete and data != original:
+            if (
+                parse_results(original, planned.launch, planned.jobs, "the phone's own file").complete
+                and data != original
+            ):
                 yield f"{path.name} was finished on the phone and is not whole here"
     for name in written.keys() - {session.results_path(planned.launch).name for planned in session.launches}:
         yield f"{name} was measured and not planned"

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import shutil
+import contextlib
 import socket
 import subprocess
 import sys
@@ -61,6 +62,10 @@ class VirtualPhone:
 
         It dies with the thread that turned it on.
         """
+        if self._daemon is not None:
+            # Its connections end a moment before it does.
+            with contextlib.suppress(subprocess.TimeoutExpired):
+                self._daemon.wait(5)
         assert not self.alive
         self.die()
         setup = Setup(

@@ -17,10 +17,27 @@ from hwbench.cli.output import print_json, resume_command, say
 from hwbench.cli.profile import profile
 from hwbench.cli.report import report
 from hwbench.cli.search import search
-from hwbench.errors import HwbenchError, MissingRows
+from hwbench.errors import (
+    AdbUnavailable,
+    ConnectionRefused,
+    DeviceBusy,
+    DeviceNoPermissions,
+    DeviceNotBooted,
+    DeviceNotFound,
+    DeviceOffline,
+    DeviceUnauthorized,
+    HwbenchError,
+    MissingRows,
+    NoDevice,
+    SshUnavailable,
+)
 
-# Exit codes after which a session still holds what was measured.
+# Exit codes after which a session still holds what was measured, if there was one: not after errors of first contact.
 _KEEPING = (3, 130)
+_BEFORE = (
+    AdbUnavailable, ConnectionRefused, DeviceBusy, DeviceNoPermissions, DeviceNotBooted, DeviceNotFound, DeviceOffline,
+    DeviceUnauthorized, NoDevice, SshUnavailable,
+)  # fmt: skip
 
 app = typer.Typer(
     name="hwbench",
@@ -67,7 +84,7 @@ def main() -> None:
         say(f"hwbench: {error}")
         for key in error.keys if isinstance(error, MissingRows) else ():
             say(f"  missing {key}")
-        if error.exit_code in _KEEPING and _resumable():
+        if error.exit_code in _KEEPING and not isinstance(error, _BEFORE) and _resumable():
             say(f"What was measured is kept. Continue with: {resume_command()}")
         sys.exit(error.exit_code)
     except BrokenPipeError:
