@@ -204,6 +204,26 @@ pending() {
     return 0
 }
 
+start_time() { # the time a process was started, which tells it from a later one of the same number
+    { IFS= read -r line <"/proc/$1/stat"; } 2>/dev/null || return 1
+    # shellcheck disable=SC2086 # split on purpose; the name in brackets may hold blanks
+    set -- ${line##*) }
+    shift 19
+    echo "$1"
+}
+
+# A run whose host has gone goes on: the next one waits for its end, and ends it if it hangs.
+alone() {
+    waited=0
+    while { read -r pid started <"$undo/running"; } 2>/dev/null && [ -n "$started" ] &&
+        [ "$(start_time "$pid")" = "$started" ]; do
+        [ "$waited" -lt 20 ] || kill -KILL "$pid"
+        waited=$((waited + 1))
+        sleep 1
+    done
+    { mkdir -p "$undo" && echo "$$ $(start_time $$)" >"$undo/running"; } 2>/dev/null
+}
+
 [ $# -ge 2 ] || usage
 [ -d "$1" ] || usage
 undo=$1/undo
@@ -216,10 +236,12 @@ for control; do
     *) usage ;;
     esac
 done
+alone
 case $what in
 apply) for control; do apply "$control"; done ;;
 restore) restore ;;
 pending) pending ;;
 *) usage ;;
 esac
+rm -f "$undo/running"
 echo "done $count"

@@ -6,6 +6,7 @@ import os
 import random
 import signal
 import subprocess
+import time
 from pathlib import Path
 
 import pytest
@@ -108,6 +109,21 @@ class Settings(FakePhone):
 @pytest.fixture(params=SHELLS)
 def phone(request: pytest.FixtureRequest, tmp_path: Path) -> Settings:
     return Settings(tmp_path, request.param)
+
+
+def test_a_run_whose_host_has_gone_is_waited_for(phone: Settings) -> None:
+    # It lasts between the note of a value and its change.
+    phone.program("sync", COUNTED % "sleep 1")
+    command = phone.command(["sh", f"{phone.folder}/controls.sh", phone.folder, "apply", "dim"])
+    gone = subprocess.Popen(command, env=phone.environment, start_new_session=True, stdout=subprocess.DEVNULL)
+    deadline = time.monotonic() + 30
+    while not (phone.notes / "screen_brightness_mode").exists():
+        assert time.monotonic() < deadline
+        time.sleep(0.05)
+    phone.controls.restore()
+    assert gone.wait(30) == 0
+    assert phone.values() == FIRST
+    assert not phone.controls.pending()
 
 
 def test_controls_are_applied_and_put_back(phone: Settings) -> None:

@@ -236,7 +236,7 @@ class RemoteDevice:
         self._remove(places)
 
     def _remove(self, places: Sequence[str]) -> None:
-        remove = 'rm -rf "$@"; rmdir "$0/undo" "$0" 2>/dev/null; true'
+        remove = 'rm -rf "$@" "$0/undo/running"; rmdir "$0/undo" "$0" 2>/dev/null; true'
         self._transport.run(["sh", "-c", remove, self._transport.folder, *places], timeout_s=_CLEAN_S)
 
 
