@@ -112,14 +112,15 @@ def phone(request: pytest.FixtureRequest, tmp_path: Path) -> Settings:
 
 
 def test_a_run_whose_host_has_gone_is_waited_for(phone: Settings) -> None:
-    # It lasts between the note of a value and its change.
-    phone.program("sync", COUNTED % "sleep 1")
+    # Its changes take long: the next run must not look at a value that is about to change.
+    phone.program("cmd", COUNTED % CMD.replace("put)", "put) /bin/sleep 1;"))
     command = phone.command(["sh", f"{phone.folder}/controls.sh", phone.folder, "apply", "dim"])
     gone = subprocess.Popen(command, env=phone.environment, start_new_session=True, stdout=subprocess.DEVNULL)
     deadline = time.monotonic() + 30
     while not (phone.notes / "screen_brightness_mode").exists():
         assert time.monotonic() < deadline
         time.sleep(0.05)
+    time.sleep(0.3)
     phone.controls.restore()
     assert gone.wait(30) == 0
     assert phone.values() == FIRST
