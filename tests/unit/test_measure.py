@@ -162,6 +162,15 @@ def test_a_session_resumes_with_what_it_has(tmp_path: Path) -> None:
     again = Session.open(tmp_path / "s", {"space": "x"}, resume=True)
     assert [planned.launch for planned in again.launches] == [0]
     assert collect(again.results(), Estimator()).total_rounds(["a", "b"]) == 3
+    again.end(0, "partial")
+    assert Session.open(tmp_path / "s", {"space": "x"}, resume=True).unfinished == []
+
+
+def test_a_session_whose_first_line_is_torn_begins_anew(tmp_path: Path) -> None:
+    (tmp_path / "s").mkdir()
+    (tmp_path / "s" / "journal.jsonl").write_bytes(b'{"type":"opening","sch')
+    Session.open(tmp_path / "s", {"space": "x"}, resume=False).begin(plan(0, {"a": 1}))
+    assert len(Session.open(tmp_path / "s", {"space": "x"}, resume=True).launches) == 1
 
 
 def test_a_session_is_not_resumed_with_other_settings(tmp_path: Path) -> None:

@@ -65,9 +65,9 @@ def estimate(samples: Samples, estimator: Estimator, gate: Gate, seed: int = 0) 
 
 
 def with_flag(estimates: Estimates, jobs: Set[str], flag: str) -> Estimates:
-    """The estimates, those of `jobs` carrying one flag more."""
+    """The estimates, those of `jobs` carrying the flag, once."""
     measurements = {
-        job: msgspec.structs.replace(found, flags=(*found.flags, flag)) if job in jobs else found
+        job: msgspec.structs.replace(found, flags=tuple(dict.fromkeys((*found.flags, flag)))) if job in jobs else found
         for job, found in estimates.measurements.items()
     }
     return msgspec.structs.replace(estimates, measurements=measurements)

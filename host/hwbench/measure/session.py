@@ -61,7 +61,10 @@ class Session:
         Raises UsageError when an unfinished one is in the way, or the one to resume was begun with other settings.
         """
         journal = folder / "journal.jsonl"
-        lines = _read_journal(journal) if journal.exists() else ()
+        lines: tuple[_Line, ...] = ()
+        if journal.exists():
+            _drop_torn_line(journal)
+            lines = _read_journal(journal)
         if not lines:
             _start(folder)
             session = cls(folder, ())
@@ -170,6 +173,14 @@ def _full(folder: Path, error: OSError) -> DeviceError:
         f"{folder} cannot be written: {error.strerror}.",
         hint="What was measured is kept; free some space and add --resume.",
     )
+
+
+def _drop_torn_line(journal: Path) -> None:
+    """What is appended must not stand behind half a line."""
+    try:
+        os.truncate(journal, read(journal).rfind(b"\n") + 1)
+    except OSError as error:
+        raise _full(journal.parent, error) from error
 
 
 def _read_journal(path: Path) -> tuple[_Line, ...]:

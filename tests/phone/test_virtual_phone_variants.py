@@ -21,7 +21,7 @@ from tests.phone.adb_server import AdbServer
 from tests.phone.conftest import Phones
 from tests.phone.model import VARIANTS
 from tests.phone.phone import VirtualPhone
-from tests.phone.test_services import TMP
+from tests.phone.test_virtual_phone_services import TMP
 
 CPU = "/sys/devices/system/cpu"
 # Entries of the auxiliary vector and their bits, from Linux's uapi/linux/auxvec.h and arm64's uapi/asm/hwcap.h.

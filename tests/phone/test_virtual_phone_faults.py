@@ -12,7 +12,7 @@ from tests.phone.adb_server import BOTH_ADBS, DEBIAN, AdbServer, eventually
 from tests.phone.conftest import Phones
 from tests.phone.faults import Faults, Heat, Moment
 from tests.phone.phone import VirtualPhone
-from tests.phone.test_services import TMP, noise
+from tests.phone.test_virtual_phone_services import TMP, noise
 
 both_adbs = pytest.mark.parametrize("adb_server", BOTH_ADBS, indirect=True)
 
