@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from contextlib import ExitStack
+from contextlib import closing
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
@@ -34,6 +35,8 @@ from hwbench.cli.output import Json, print_json, print_view, say
 from hwbench.cli.progress import progress_bar, progress_bars
 
 if TYPE_CHECKING:
+    from collections.abc import Callable
+
     from hwbench.devices import Device
     from hwbench.workflows.profile import ProfileResult
     from hwbench.workflows.settings import MeasureOptions
@@ -68,6 +71,7 @@ def profile(
 ) -> None:
     """A table for a space, or latency and a per-op table for model files."""
     from hwbench.devices import find, names_of
+    from hwbench.errors import SeveralDevices
 
     engine = _engine_of(models, engine) if models else engine
     options = measure_options(preset, precision, delegate, threads, cores, seed, cache, engine)
@@ -75,16 +79,17 @@ def profile(
     names = ("local",) if python is not None and not device else names_of(device or ())
     if not device:
         say(f"Measuring on {'this computer' if names == ('local',) else names[0]}.")
-    with ExitStack() as opened:
-        found = {name: find(name, python, allow=allow or (), regime=regime.value) for name in names}
-        for one in found.values():
-            opened.callback(one.close)
+    open_device = partial(find, python=python, allow=allow or (), regime=regime.value)
+    if len(names) > 1:
+        if models:
+            raise SeveralDevices("Model files are profiled on one device at a time.", hint="Give one --device.")
+        _profile_several(names, open_device, space, options, output, resume, overwrite, limit_s, json)
+        return
+    with closing(open_device(names[0])) as found:
         if models:
             _profile_models(models, found, options, json)
-        elif len(found) == 1:
-            _profile_one(next(iter(found.values())), space, options, output, resume, overwrite, limit_s, json)
         else:
-            _profile_several(found, space, options, output, resume, overwrite, limit_s, json)
+            _profile_one(found, space, options, output, resume, overwrite, limit_s, json)
 
 
 def _profile_one(
@@ -117,7 +122,8 @@ def _profile_one(
 
 
 def _profile_several(
-    devices: dict[str, Device],
+    names: tuple[str, ...],
+    open_device: Callable[[str], Device],
     space: str,
     options: MeasureOptions,
     output: Path | None,
@@ -129,9 +135,9 @@ def _profile_several(
     """All devices at once. Raises the first error after everything that can be measured has been."""
     from hwbench.workflows.fleet import profile_all
 
-    with progress_bars(devices) as report:
+    with progress_bars(names) as report:
         outcomes = profile_all(
-            devices, space, options=options, folder=output, resume=resume, overwrite=overwrite,
+            names, open_device, space, options=options, folder=output, resume=resume, overwrite=overwrite,
             time_limit_s=limit_s, on_progress=report,
         )  # fmt: skip
     errors = {name: outcome.error for name, outcome in outcomes.items() if outcome.error is not None}
@@ -182,13 +188,8 @@ def _engine_of(models: list[Path], asked: EngineName | None) -> EngineName | Non
     return found
 
 
-def _profile_models(models: list[Path], devices: dict[str, Device], options: MeasureOptions, json: bool) -> None:
-    from hwbench.errors import SeveralDevices
+def _profile_models(models: list[Path], device: Device, options: MeasureOptions, json: bool) -> None:
     from hwbench.workflows.profile_models import profile_models
-
-    if len(devices) > 1:
-        raise SeveralDevices("Model files are profiled on one device at a time.", hint="Give one --device.")
-    (device,) = devices.values()
 
     with progress_bar() as report:
         result = profile_models(models, device=device, options=options, on_progress=report)

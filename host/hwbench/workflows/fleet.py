@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import threading
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from concurrent.futures import ThreadPoolExecutor, wait
+from contextlib import closing
 from functools import partial
 from pathlib import Path
 from typing import Generic, TypeVar
@@ -32,7 +33,8 @@ class Outcome(msgspec.Struct, Generic[T], frozen=True):
 
 
 def profile_all(
-    devices: Mapping[str, Device],
+    names: Iterable[str],
+    open_device: Callable[[str], Device],
     space: str = spaces.DEFAULT,
     *,
     options: MeasureOptions | None = None,
@@ -42,22 +44,24 @@ def profile_all(
     time_limit_s: float | None = None,
     on_progress: Callable[[str, Progress], None] = lambda name, state: None,
 ) -> dict[str, Outcome[ProfileResult]]:
-    """`profile` on several devices at once; `folder` gets a folder for each.
+    """`profile` on several devices at once, by their names; one that cannot be opened does not stop the others.
 
-    The folder of a phone has a part of its hashed serial number in its name, for there may be two of one model.
+    `folder` gets a folder for each. That of a phone has a part of its hashed serial number in its name, for there may
+    be two of one model.
     """
 
-    def job(device: Device, on_progress: Callable[[Progress], None]) -> ProfileResult:
-        record, chosen = device.record(), options or MeasureOptions()
-        serial = f"-{record.phone.serial_hash[:6]}" if record.phone and record.phone.serial_hash else ""
-        target = target_of(device, record.id, chosen)
-        name = default_name(spaces.get(space).name, target)
-        return profile(
-            space, device=device, options=chosen, output=(folder or DEFAULT_FOLDER) / f"{record.id}{serial}" / name,
-            resume=resume, overwrite=overwrite, time_limit_s=time_limit_s, on_progress=on_progress,
-        )  # fmt: skip
+    def job(name: str, on_progress: Callable[[Progress], None]) -> ProfileResult:
+        with closing(open_device(name)) as device:
+            record, chosen = device.record(), options or MeasureOptions()
+            serial = f"-{record.phone.serial_hash[:6]}" if record.phone and record.phone.serial_hash else ""
+            table = default_name(spaces.get(space).name, target_of(device, record.id, chosen))
+            path = (folder or DEFAULT_FOLDER) / f"{record.id}{serial}" / table
+            return profile(
+                space, device=device, options=chosen, output=path,
+                resume=resume, overwrite=overwrite, time_limit_s=time_limit_s, on_progress=on_progress,
+            )  # fmt: skip
 
-    return on_each({name: partial(job, device) for name, device in devices.items()}, on_progress)
+    return on_each({name: partial(job, name) for name in names}, on_progress)
 
 
 def on_each(
