@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import _thread
-import threading
+import time
 from pathlib import Path
 
 import pytest
@@ -34,7 +34,7 @@ def test_a_device_that_cannot_be_opened_does_not_stop_the_others(tmp_path: Path)
 
 def test_ctrl_c_ends_every_job_in_its_own_order() -> None:
     ended: list[str] = []
-    begun = threading.Event()
+    seen: set[str] = set()
 
     def job(name: str, report: object) -> None:
         assert callable(report)
@@ -46,9 +46,11 @@ def test_ctrl_c_ends_every_job_in_its_own_order() -> None:
 
     def interrupt(name: str, state: Progress) -> None:
         # As Ctrl-C does: in the main thread, which waits.
-        if not begun.is_set():
-            begun.set()
-            _thread.interrupt_main()
+        if name not in seen:
+            seen.add(name)
+            if len(seen) == 2:
+                _thread.interrupt_main()
+        time.sleep(0.01)
 
     with pytest.raises(KeyboardInterrupt):
         on_each({name: lambda report, name=name: job(name, report) for name in ("a", "b")}, interrupt)

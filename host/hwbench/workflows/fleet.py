@@ -86,12 +86,12 @@ def on_each(
             return Outcome(None, error)
 
     with ThreadPoolExecutor(max_workers=len(jobs)) as pool:
-        running = {name: pool.submit(run, name, job) for name, job in jobs.items()}
         try:
+            running = {name: pool.submit(run, name, job) for name, job in jobs.items()}
             while wait(running.values(), timeout=_LOOK_S).not_done:
                 pass
-        except KeyboardInterrupt:
+        except BaseException:
+            # Leaving the pool waits for the jobs.
             stopping.set()
-            wait(running.values())
             raise
         return {name: future.result() for name, future in running.items()}
