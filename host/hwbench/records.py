@@ -29,8 +29,8 @@ class Cluster(msgspec.Struct, frozen=True):
     governor: str | None
 
 
-class PhoneRecord(msgspec.Struct, frozen=True):
-    """What a phone says of itself. `serial_hash` is salted, so that it tells phones apart and nothing else."""
+class PhoneIdentity(msgspec.Struct, frozen=True):
+    """Who a phone says it is; None: it does not say. `soc_property` is where the SoC's name comes from."""
 
     manufacturer: str | None
     model: str | None
@@ -45,8 +45,13 @@ class PhoneRecord(msgspec.Struct, frozen=True):
     security_patch: str | None
     fingerprint: str | None
     abis: tuple[str, ...]
-    serial_hash: str | None
     emulated: bool
+
+
+class PhoneRecord(PhoneIdentity, frozen=True):
+    """What a phone says of itself. `serial_hash` is salted, so that it tells phones apart and nothing else."""
+
+    serial_hash: str | None
     clusters: tuple[Cluster, ...]
     online_cores: tuple[int, ...]
     offline_cores: tuple[int, ...]

@@ -8,6 +8,7 @@ import msgspec
 
 from hwbench.devices.phone.text import Printed, decode, shown, whole
 from hwbench.errors import DataError
+from hwbench.records import PhoneIdentity
 
 _ENTRY = re.compile(r"\s*\[([^\[\]\n]+)\]: ?\[(.*)")
 
@@ -25,24 +26,10 @@ class Properties(msgspec.Struct, frozen=True):
     cut: tuple[str, ...]
 
 
-class Identity(msgspec.Struct, frozen=True):
-    """Who a phone says it is; None: it does not say. `soc_property` is where the SoC's name comes from."""
+class Identity(PhoneIdentity, frozen=True):
+    """Who a phone says it is, with the serial number, which no record keeps."""
 
-    manufacturer: str | None
-    model: str | None
-    device: str | None
-    soc: str | None
-    soc_property: str | None
-    soc_manufacturer: str | None
-    board: str | None
-    hardware: str | None
-    android: str | None
-    sdk: int | None
-    security_patch: str | None
-    fingerprint: str | None
-    abis: tuple[str, ...]
     serial: str | None
-    emulated: bool
 
 
 def properties(printed: Printed) -> Properties:

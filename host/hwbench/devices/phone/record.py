@@ -20,7 +20,7 @@ from hwbench.devices.phone.text import Printed
 from hwbench.devices.phone.topology import Topology, cpu_topology
 from hwbench.devices.phone.uname import Uname, uname
 from hwbench.errors import DataError
-from hwbench.records import DeviceRecord, PhoneRecord
+from hwbench.records import DeviceRecord, PhoneIdentity, PhoneRecord
 
 T = TypeVar("T")
 
@@ -117,7 +117,7 @@ def _topology(files: SysfsFiles | None, processors: CpuInfo | None, unreadable: 
 
 
 def _phone(who: Identity, cores: Topology | None, serial: str | None, salt: str) -> PhoneRecord:
-    facts = {field: getattr(who, field) for field in who.__struct_fields__ if field != "serial"}
+    facts = {field: getattr(who, field) for field in PhoneIdentity.__struct_fields__}
     return PhoneRecord(
         **facts,
         serial_hash=None if serial is None else serial_hash(serial, salt),
