@@ -15,7 +15,6 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
-from tests.conftest import TINY
 from tests.simulated import slowed
 
 from benchmarks.common import load_table, parser, quantiles, report, run_hwbench, summary
@@ -24,6 +23,8 @@ from hwbench.tables import lookup
 from hwbench.tables.diff import difference
 from hwbench.tables.lookup import LookupTable
 
+# Blocks as large as those of ImageNet models, of two stages.
+SPACE = "proxylessnas-v32.16.40.80.1280-r160-c1000-d2.2-s2.2"
 FACTOR = 1.03
 ROWS = 5
 
@@ -31,8 +32,10 @@ ROWS = 5
 def main() -> None:
     arguments = parser(__doc__)
     arguments.add_argument("--runs", type=int, default=12)
-    arguments.add_argument("--space", default=TINY)
+    arguments.add_argument("--space", default=SPACE)
     arguments.add_argument("--preset", default="publish")
+    arguments.add_argument("--cache", default="warm", choices=("warm", "cold"))
+    arguments.add_argument("--name", default="table_diff", help="name of the result")
     arguments.add_argument("--pause", type=float, default=30.0, help="seconds between runs")
     arguments.add_argument("--folder", type=Path, help="where tables are kept; existing ones count as runs")
     arguments.add_argument("--trials", type=int, default=200, help="runs with slower rows put in")
@@ -43,18 +46,20 @@ def main() -> None:
     while len(tables) < options.runs:
         path = folder / f"run-{len(tables)}.json"
         seed = len(tables)
-        run_hwbench("profile", "--space", options.space, "--preset", options.preset, "--output", path, "--seed", seed)
+        run_hwbench("profile", "--space", options.space, "--preset", options.preset, "--cache", options.cache,
+                    "--output", path, "--seed", seed)  # fmt: skip
         tables.append(load_table(path))
         if len(tables) < options.runs:
             time.sleep(options.pause)
     result = {
         "space": tables[0].space,
         "preset": tables[0].preset,
+        "cache": tables[0].target.cache,
         "runs": [summary(table) for table in tables],
         "same_code": same_code(tables),
         "slower_rows": slower_rows(tables, options.trials),
     }
-    report("table_diff", result, options.keep)
+    report(options.name, result, options.keep)
 
 
 def recorded(folder: Path) -> list[LookupTable]:

@@ -19,7 +19,7 @@ from hwbench.models.executorch import PteFile
 from hwbench.models.export_workers import Task, run_tasks
 from hwbench.models.formats import FORMATS, Delegate, ModelJob, Precision, format_of
 from hwbench.models.weights import random_weights
-from hwbench.spaces import Classifier, ConvBlock, MBConv, NamedBlock
+from hwbench.spaces import Block, Classifier, ConvBlock, MBConv, NamedBlock
 from hwbench.spaces.cells import Cell, Reduction
 from hwbench.spaces.fbnet_blocks import FBNetBlock
 from tests.conftest import ROOT, TINY
@@ -82,6 +82,16 @@ def cases() -> list[Case]:
     )
     others = job_of("spaces", tuple(NamedBlock(f"block{number}", block) for number, block in enumerate(chain)))
     made.append(Case("other-fp32-spaces", others, "fp32", "xnnpack"))
+    ends: dict[str, tuple[Block, ...]] = {
+        "spaces": chain,
+        "h-swish": (ConvBlock((8, 8, 3), 8, 3, 1, activation="h-swish"),),
+        "squeeze": (chain[0],),
+        "cell": (chain[2],),
+        "reduction": (chain[3],),
+    }
+    for name, blocks in ends.items():
+        job = job_of(name, tuple(NamedBlock(f"block{number}", block) for number, block in enumerate(blocks)))
+        made.append(Case(f"other-int8-{name}", job, "int8", "xnnpack"))
     # The order in memory of an image of one pixel cannot be told from its shape.
     pixels = {"to": MBConv((2, 2, 8), 8, 24, 3, stride=2), "of": MBConv((1, 1, 8), 8, 24, 5, skip=True)}
     for name, block in pixels.items():
@@ -132,6 +142,15 @@ def test_fp32_equals_litert_and_the_reference(found: dict[str, Found], name: str
 @some("other-fp32")
 def test_blocks_of_other_spaces_equal_litert_and_the_reference(found: dict[str, Found], name: str) -> None:
     test_fp32_equals_litert_and_the_reference(found, name)
+
+
+@some("other-int8")
+def test_int8_models_of_other_spaces_have_integer_ends(found: dict[str, Found], name: str) -> None:
+    one = found[name]
+    assert one.integer
+    expected = forward(one.case.job.network, one.case.job.weights, one.image).reshape(-1)
+    error = one.output.reshape(-1) - expected
+    assert np.sqrt(np.mean(error**2)) <= 0.06 * np.abs(expected).max()
 
 
 @some("portable-fp32")

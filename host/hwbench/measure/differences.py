@@ -18,7 +18,7 @@ from hwbench.measure.statistics import Floats
 
 # The expected share of wrong names among those named (Benjamini and Hochberg 1995). When nothing differs it is the
 # chance to name anything, as with Holm's procedure, which finds fewer where several rows differ.
-FALSE_SHARE = 0.1
+FALSE_SHARE = 0.05
 FEWEST_LAUNCHES = 2
 
 # Shares of a row's launches, from the lowest: those whose mean is its level, and those whose variance is its noise.

@@ -86,7 +86,11 @@ def _annotate(node: fx.Node) -> None:
         inputs = {node.args[0]: _ACTIVATION}
         output = SharedQuantizationSpec((node.args[0], node))
     else:
-        return
+        # An op in float inside an int8 model: what goes in and out at the model's ends is rounded all the same.
+        inputs = {arg: _ACTIVATION for arg in node.all_input_nodes if arg.op == "placeholder"}
+        output = _ACTIVATION if any(user.op == "output" for user in node.users) else None
+        if not inputs and output is None:
+            return
     node.meta[Q_ANNOTATION_KEY] = QuantizationAnnotation(inputs, output, _annotated=True)
 
 

@@ -1,11 +1,12 @@
 """A block table corrected by few whole networks: a Bayesian linear update of its rows.
 
-    measured_i / sum_i - 1 = sum over blocks b of share_ib (c + s_stage(b) + e_b) + noise_i
+    measured_i / sum_i - 1 = sum over blocks b of share_ib (c + s_stage(b) + e_b) + r + noise_i
 
 share_ib is the block's share of the sum, c a factor common to all rows, s one of each stage, e_b a row's own error as
-its interval says. All are normal with the mean 0. How large the factors and the noise are is not known: the
-posterior averages over a grid of all three sizes, weighted by how probable each makes the measurements (Rasmussen and
-Williams 2006, sections 2.2 and 5.4.1).
+its interval says, r what the networks' run has in common and another run would not. All are normal with the mean 0. How
+large the factors and the noise are is not known: the posterior averages over a grid of all three sizes, weighted by how
+probable each makes the measurements (Rasmussen and Williams 2006, sections 2.2 and 5.4.1). The run of the table varies
+as that of the networks does, which is the least that c can be.
 """
 
 from __future__ import annotations
@@ -17,14 +18,19 @@ import numpy as np
 from numpy.typing import NDArray
 
 from hwbench.errors import DataError
+from hwbench.measure.statistics import RUN_TO_RUN
 from hwbench.transfer.ranks import Floats
 
 FEWEST = 5
 _COMMON = (0.0, 0.03, 0.3)
 _STAGE = (0.0, 0.01, 0.02, 0.05, 0.1, 0.2)
 _NOISE = (0.002, 0.005, 0.01, 0.02, 0.05, 0.1)
-# The gain in absolute error must be so many of its standard errors over left-out networks.
+_GRID = tuple(itertools.product(_COMMON, _STAGE, _NOISE))
+# The gain in absolute error over left-out networks must be so many of its standard errors, and as probable in other
+# runs.
 _SURE = 2.0
+_PROBABLE = 0.8
+_DRAWS = 400
 _SMALLEST_FACTOR = 0.05
 
 
@@ -33,7 +39,7 @@ class Corrections(msgspec.Struct, frozen=True):
 
     `common` is what all rows share, `stages` that and each stage's part, shape (stages,). `before` and `after` are
     predicted / measured - 1 of each network by the rows as they are, and by rows corrected without it. `accepted`: the
-    left-out errors are surely smaller; if not, all factors are 1.
+    left-out errors are surely smaller, and probably so in another run; if not, all factors are 1.
     """
 
     factors: Floats
@@ -62,20 +68,14 @@ def corrections(
     ratio = measured_us / predicted_us - 1
     member = np.eye(int(stages.max()) + 1)[stages]
     by_stage = shares @ member
-    grid = [_Sizes(*sizes) for sizes in itertools.product(_COMMON, _STAGE, _NOISE)]
+    grid = [_Sizes(float(np.hypot(common, RUN_TO_RUN)), *others) for common, *others in _GRID]
     updates = [_update(shares, by_stage, deviations, ratio, sizes) for sizes in grid]
     evidence = np.array([one.evidence for one in updates])
     weights = np.exp(evidence - evidence.max())
     weights /= weights.sum()
-    left_out = np.sum([w * one.left_out for w, one in zip(weights, updates, strict=True)], axis=0)
+    left_out = weights @ np.array([one.left_out for one in updates])
     before = predicted_us / measured_us - 1
     after = predicted_us * (1 + left_out) / measured_us - 1
-    gain = np.abs(before) - np.abs(after)
-    sure = bool(gain.mean() > _SURE * gain.std(ddof=1) / np.sqrt(len(gain)))
-    if not sure:
-        same = np.ones(shares.shape[1])
-        reason = "left-out networks are not surely predicted better: the rows stay as they are"
-        return Corrections(same, deviations, 0.0, np.zeros(member.shape[1]), before, before, False, reason)
     means, seconds, commons, parts = [], [], [], []
     for sizes, one in zip(grid, updates, strict=True):
         common = sizes.common**2 * float(one.pulled.sum())
@@ -87,6 +87,10 @@ def corrections(
         parts.append(part)
     mean = weights @ np.array(means)
     variance = np.maximum(weights @ np.array(seconds) - mean**2, 0.0)
+    if not (_is_sure(before, after) and _is_probable(ratio, left_out)):
+        same = np.ones(shares.shape[1])
+        reason = "networks of other runs are not surely predicted better: the rows stay as they are"
+        return Corrections(same, deviations, 0.0, np.zeros(member.shape[1]), before, before, False, reason)
     factors = np.maximum(1 + mean, _SMALLEST_FACTOR)
     return Corrections(
         factors=factors,
@@ -98,6 +102,23 @@ def corrections(
         accepted=True,
         reason="left-out networks are predicted better",
     )
+
+
+def _is_sure(before: Floats, after: Floats) -> bool:
+    """Whether left-out networks of this run are predicted better."""
+    gain = np.abs(before) - np.abs(after)
+    return bool(gain.mean() > _SURE * gain.std(ddof=1) / np.sqrt(len(gain)))
+
+
+def _is_probable(ratio: Floats, left_out: Floats) -> bool:
+    """Whether networks of another run would be: one that has in common something else than this run has.
+
+    This run's own part is taken to be what is left of its mean.
+    """
+    rng = np.random.default_rng(0)
+    other = ratio - (ratio - left_out).mean() + RUN_TO_RUN * rng.standard_normal((_DRAWS, 1))
+    gain = np.abs(other).mean(axis=1) - np.abs(other - left_out).mean(axis=1)
+    return bool((gain > 0).mean() >= _PROBABLE)
 
 
 class _Sizes(msgspec.Struct, frozen=True):
@@ -119,12 +140,24 @@ class _Update(msgspec.Struct, frozen=True):
 
 def _update(shares: Floats, by_stage: Floats, deviations: Floats, ratio: Floats, sizes: _Sizes) -> _Update:
     own = shares * deviations
-    covariance = sizes.common**2 + sizes.stage**2 * by_stage @ by_stage.T + own @ own.T
-    covariance += sizes.noise**2 * np.eye(len(ratio))
+    signal = sizes.common**2 + sizes.stage**2 * by_stage @ by_stage.T + own @ own.T
+    covariance = signal + RUN_TO_RUN**2 + sizes.noise**2 * np.eye(len(ratio))
     inverse = np.asarray(np.linalg.inv(covariance), float)
     pulled = inverse @ ratio
     evidence = -0.5 * float(ratio @ pulled) - 0.5 * float(np.linalg.slogdet(covariance)[1])
-    return _Update(inverse, pulled, evidence, ratio - pulled / np.diagonal(inverse))
+    return _Update(inverse, pulled, evidence, _left_out(signal, inverse, pulled))
+
+
+def _left_out(signal: Floats, inverse: Floats, pulled: Floats) -> Floats:
+    """The part `signal` of each ratio, predicted from the others, shape (n,).
+
+    Without the i-th, the inverse loses its row and column by a rank-one update.
+    """
+    diagonal = np.diagonal(inverse)
+    without = pulled[None, :] - inverse * (pulled / diagonal)[:, None]
+    np.fill_diagonal(without, 0.0)
+    found: Floats = (signal * without).sum(axis=1)
+    return found
 
 
 def _variance(
