@@ -8,9 +8,11 @@ from html import escape
 from hwbench.reports.comparisons import (
     LEGEND,
     MARKS,
-    breaking_texts,
+    block_texts,
+    broken_pairs,
     ceiling_texts,
     figure,
+    operator_texts,
     regret_text,
     scoring_text,
     verdict,
@@ -93,9 +95,9 @@ def _pairs(found: Comparison) -> str:
 
 def _breaking(found: Comparison) -> str:
     sections = [
-        f"<h3>{escape(pair.agreement.a)} / {escape(pair.agreement.b)}</h3>{_listed(breaking_texts(pair))}"
-        for pair in found.pairs
-        if pair.verdict.answer != "yes" and pair.breakers
+        f"<h3>{escape(pair.agreement.a)} / {escape(pair.agreement.b)}</h3>"
+        f"{_listed([*operator_texts(pair), *block_texts(pair)])}"
+        for pair in broken_pairs(found)
     ]
     return "".join(sections) or "<p>No two tables of blocks disagree.</p>"
 

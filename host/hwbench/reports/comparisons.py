@@ -8,12 +8,14 @@ from rich.text import Text
 
 from hwbench.reports.agreements import flaws_view, heat_map
 from hwbench.reports.units import latency, percent
-from hwbench.workflows.comparison import Breaker, BreakingOperator, Comparison, Pair, Regret
+from hwbench.workflows.comparison import Breaker, Comparison, Pair, Regret
 
 MARKS = {"yes": "+", "no": "-", "too few": "?"}
 LEGEND = "+ monotone, - not monotone, ? cannot be told yet; in brackets a target's noise ceiling"
 _COUNTED = ("macs", "parameters")
 _PLACES = 3
+# Of more broken pairs than this the terminal shows operators alone.
+_SPELLED_OUT = 3
 
 
 def comparison_view(found: Comparison) -> RenderableType:
@@ -33,10 +35,13 @@ def comparison_view(found: Comparison) -> RenderableType:
     lines = [scoring_text(found)]
     lines += [f"cluster: {', '.join(own)}" for own in found.clusters if len(own) > 1]
     lines += ceiling_texts(found)
-    for pair in found.pairs:
-        if pair.verdict.answer != "yes" and pair.breakers:
-            lines.append(f"between {pair.agreement.a} and {pair.agreement.b} the order is broken by")
-            lines += [f"  {text}" for text in breaking_texts(pair)]
+    broken = broken_pairs(found)
+    for pair in broken:
+        lines.append(f"between {pair.agreement.a} and {pair.agreement.b} the order is broken by")
+        texts = operator_texts(pair) + (block_texts(pair) if len(broken) <= _SPELLED_OUT else [])
+        lines += [f"  {text}" for text in texts]
+    if len(broken) > _SPELLED_OUT:
+        lines.append("single blocks are in a report (--output, `hwbench report`) and in --json")
     lines += [f"note: {note}" for note in found.notes]
     marks = {(pair.agreement.a, pair.agreement.b): MARKS[pair.verdict.answer] for pair in found.pairs}
     return Group(
@@ -66,15 +71,20 @@ def scoring_text(found: Comparison) -> str:
     if score is None:
         return "front regret: not counted, since no score is given (--score, --accuracy)"
     over = "whole space" if score.architectures is None else f"{score.architectures} architectures"
-    return f"front regret: {score.name} lost at nine budgets, mean / largest; fronts of the {over}"
+    unit = f"{score.name} lost" + (", in % of the most that a budget allows," if score.name in _COUNTED else "")
+    return f"front regret: {unit} at nine budgets, mean / largest; fronts of the {over}"
 
 
 def regret_text(regret: Regret, found: Comparison) -> str:
     """Mean and largest loss, and how many budgets nothing of the proxy's front keeps."""
     if regret.mean is None or regret.worst is None or found.score is None:
         return "no budget kept"
+    mean, worst = f"{regret.mean:.3g}", f"{regret.worst:.3g}"
+    if found.score.name in _COUNTED:
+        losses = [one.regret / one.best for one in regret.budgets if one.regret is not None and one.best > 0]
+        mean, worst = percent(sum(losses) / max(len(losses), 1)), percent(max(losses, default=0.0))
     unmet = f", {regret.unmet} budgets unmet" if regret.unmet else ""
-    return f"{_amount(regret.mean, found.score.name)} / {_amount(regret.worst, found.score.name)}{unmet}"
+    return f"{mean} / {worst}{unmet}"
 
 
 def ceiling_texts(found: Comparison) -> list[str]:
@@ -87,30 +97,30 @@ def ceiling_texts(found: Comparison) -> list[str]:
     ]
 
 
-def breaking_texts(pair: Pair) -> list[str]:
-    """Operators, then single blocks, that break the order of a pair."""
-    a, b = pair.agreement.a, pair.agreement.b
+def broken_pairs(found: Comparison) -> list[Pair]:
+    """Pairs of tables that are not surely monotone, and whose order some block breaks."""
+    return [pair for pair in found.pairs if pair.verdict.answer != "yes" and pair.breakers]
+
+
+def operator_texts(pair: Pair) -> list[str]:
+    """A line per operator that breaks the order of a pair; shares are of its first and of its second target."""
     return [
-        *(_operator_text(one, a, b) for one in pair.operators),
-        *(_breaker_text(one, a) for one in pair.breakers),
+        f"{one.text}: {percent(one.a_share)} and {percent(one.b_share)} of the mean latency; "
+        f"{percent(one.share, 0)} of the difference"
+        for one in pair.operators
     ]
 
 
-def _operator_text(found: BreakingOperator, a: str, b: str) -> str:
-    return (
-        f"{found.text}: {percent(found.a_share)} of the mean latency on {a}, {percent(found.b_share)} on {b}; "
-        f"{percent(found.share, 0)} of the difference"
-    )
+def block_texts(pair: Pair) -> list[str]:
+    """A line per block that breaks it most, in the same order."""
+    return [_block_text(one) for one in pair.breakers]
 
 
-def _breaker_text(found: Breaker, a: str) -> str:
+def _block_text(found: Breaker) -> str:
     where = ", ".join(found.places)
     if len(found.places) > _PLACES:
         where = f"{found.places[0]} to {found.places[-1]}"
     dearer = found.factor >= 1
     ratio = f"{found.factor if dearer else 1 / found.factor:.2f} times {'dearer' if dearer else 'cheaper'}"
-    return f"{found.block.text}, at {where}: {latency(found.a_us)} and {latency(found.b_us)}, relatively {ratio} on {a}"
-
-
-def _amount(value: float, score: str) -> str:
-    return f"{value / 1e6:.3g} M" if score in _COUNTED else f"{value:.3g}"
+    both = f"{latency(found.a_us)} and {latency(found.b_us)}"
+    return f"{found.block.text}, at {where}: {both}, relatively {ratio} on the first"
