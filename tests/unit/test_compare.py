@@ -163,6 +163,7 @@ def test_two_runs_of_one_target_are_one_and_measure_its_ceiling(tmp_path: Path) 
     (pair,) = found.pairs
     assert pair.agreement.estimate == pytest.approx(spearman(sums[0] + sums[1], sums[2]), abs=0.05)
     alone = compare(runs, networks=200)
+    assert alone.pairs == ()
     assert alone.ceilings == {found.targets[0]: found.ceilings[found.targets[0]]}
     assert alone.exit_code == 0
 

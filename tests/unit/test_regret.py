@@ -6,6 +6,7 @@ import itertools
 import json
 from pathlib import Path
 
+import msgspec
 import numpy as np
 import pytest
 from hypothesis import given
@@ -15,7 +16,8 @@ from hwbench import spaces
 from hwbench.errors import DataError, HwbenchError, UsageError
 from hwbench.search import accuracies
 from hwbench.spaces import nasbench201
-from hwbench.tables import imported, opening
+from hwbench.tables import formats, imported, matrix, opening
+from hwbench.tables.matrix import LatencyMatrix
 from hwbench.transfer.fronts import SHARES, front, front_regret, regret
 from hwbench.workflows.compare import compare
 from hwbench.workflows.comparison import Regret
@@ -181,3 +183,14 @@ def test_the_command_prints_regret_beside_the_verdict(hwbench: Hwbench, pair: li
     assert "regret, 1st for 2nd" in shown
     assert " % / " in shown
     assert "not counted, since no score is given" in hwbench("compare", *pair, "--networks", "100").stdout
+
+
+def test_published_regrets_are_found_by_compare_too(published: Path, tmp_path: Path) -> None:
+    whole = formats.read(published / "help" / "data" / "nasbench201")
+    assert isinstance(whole, LatencyMatrix)
+    columns = tuple(column for column in whole.columns if column.target in ("pixel3", "raspi4", "pixel2"))
+    matrix.save(msgspec.structs.replace(whole, columns=columns), tmp_path / "m.json")
+    accuracy = f"{published / 'nb201' / 'accuracy.csv'}:e200_cifar100_test"
+    lost = regrets_of(compare([tmp_path / "m.json"], networks=50, accuracy=accuracy))
+    for proxy, target, mean in (("pixel3", "raspi4", 0.11), ("pixel3", "pixel2", 0.47), ("raspi4", "pixel2", 1.33)):
+        assert lost[proxy, target].mean == pytest.approx(mean, abs=0.0051)

@@ -44,13 +44,11 @@ def comparison_view(found: Comparison) -> RenderableType:
         lines.append("single blocks are in a report (--output, `hwbench report`) and in --json")
     lines += [f"note: {note}" for note in found.notes]
     marks = {(pair.agreement.a, pair.agreement.b): MARKS[pair.verdict.answer] for pair in found.pairs}
-    return Group(
-        heat_map([pair.agreement for pair in found.pairs], marks, found.ceilings),
-        Text(LEGEND, style="dim"),
-        table,
-        Text("\n".join(lines)),
-        flaws_view(found.flaws),
-    )
+    shown: list[RenderableType] = []
+    if found.pairs:
+        map_of_pairs = heat_map([pair.agreement for pair in found.pairs], marks, found.ceilings)
+        shown = [map_of_pairs, Text(LEGEND, style="dim"), table]
+    return Group(*shown, Text("\n".join(lines)), flaws_view(found.flaws))
 
 
 def verdict(pair: Pair) -> str:

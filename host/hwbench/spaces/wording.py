@@ -9,7 +9,7 @@ from hwbench.spaces.cells import EdgeConv
 from hwbench.spaces.fbnet_blocks import FBNetBlock
 from hwbench.spaces.keys import shape_text
 from hwbench.spaces.ops import Shape
-from hwbench.spaces.space import Space
+from hwbench.spaces.space import ResolutionSpace, Space
 
 
 class BlockWords(msgspec.Struct, frozen=True):
@@ -38,6 +38,10 @@ def words(block: Block) -> BlockWords:
 def places(space: Space) -> dict[str, tuple[str, ...]]:
     """By block key, the names of the fixed blocks and searched positions that it stands at."""
     found: dict[str, list[str]] = {}
+    if isinstance(space, ResolutionSpace):
+        for resolution, chain in zip(space.resolutions, space.chains, strict=True):
+            for named in chain.fixed_blocks:
+                found.setdefault(named.block.key, []).append(f"r{resolution} {named.name}")
     for named in space.fixed_blocks:
         found.setdefault(named.block.key, []).append(named.name)
     for position in space.grid:

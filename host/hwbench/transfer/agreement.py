@@ -250,6 +250,8 @@ def _signs(target: Observed) -> NDArray[np.int8]:
     """Of each pair of architectures, which is slower: -1, 0 (a tie inside the noise), 1; shape (n, n)."""
     logs = np.log(target.values_us)
     difference = logs[:, None] - logs[None, :]
-    width = 0.0 if target.noise is None else 1.959964 * np.hypot(target.noise[:, None], target.noise[None, :])
-    signs: NDArray[np.int8] = np.where(np.abs(difference) <= width, 0, np.sign(difference)).astype(np.int8)
+    signs: NDArray[np.int8] = np.sign(difference).astype(np.int8)
+    if target.noise is not None:
+        variances = (1.959964 * target.noise) ** 2
+        signs[difference**2 <= variances[:, None] + variances[None, :]] = 0
     return signs
