@@ -254,3 +254,15 @@ def test_shares_of_operators_and_factors_of_blocks_are_those_of_a_plain_sum(tabl
     assert pair.operators[0].share == pytest.approx(np.cov(part, whole)[0, 1] / np.var(whole, ddof=1))
     for block in pair.breakers:
         assert block.factor == pytest.approx(values[0][block.key] / means[0] / (values[1][block.key] / means[1]))
+
+
+def test_a_space_is_named_for_files_that_name_none(tmp_path: Path, tables: list[Path]) -> None:
+    nameless = [
+        write(tmp_path / f"{n}.json", msgspec.structs.replace(block_table(SMALL, n), space=None, target=f"nameless{n}"))
+        for n in range(2)
+    ]
+    with pytest.raises(Incomparable, match=r"0 spaces: none is named\. Add --space"):
+        compare(nameless)
+    assert compare(nameless, networks=50, space_name=SMALL).space == SMALL
+    assert compare([nameless[0], tables[0]], networks=50).space == SMALL
+    assert compare(tables[:2], networks=50, space_name="ofa").space == SMALL

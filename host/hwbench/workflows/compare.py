@@ -123,15 +123,17 @@ def _of_pool(contents: Contents, space_name: str | None) -> dict[Path, AnyTable 
 
 def _space_names(contents: Contents, given: str | None) -> dict[Path, str]:
     """The space of each file. Raises Incomparable where none is known, or several that differ in their choices."""
-    own = {path: given or one.space for path, one in contents.items()}
+    fallback = None if given is None else spaces.get(given).name
+    own = {path: one.space or fallback for path, one in contents.items()}
     named = list(dict.fromkeys(name for name in own.values() if name is not None))
     alike = len(named) == 1
     if len(named) > 1 and None not in own.values():
         first, *others = map(spaces.get, named)
         alike = all(first.same_choices(other) for other in others)
     if not alike:
+        hint = "Compare tables whose spaces have the same choices." if len(named) > 1 else "Add --space."
         raise Incomparable(
-            f"The files are of {len(named)} spaces: {', '.join(sorted(named)) or 'none is named'}.", hint="Add --space."
+            f"The files are of {len(named)} spaces: {', '.join(sorted(named)) or 'none is named'}.", hint=hint
         )
     return {path: name or named[0] for path, name in own.items()}
 
