@@ -33,9 +33,14 @@ def comparison_view(found: Comparison) -> RenderableType:
     for pair in found.pairs:
         one = pair.agreement
         table.add_row(
-            f"{number[one.a]} / {number[one.b]}", figure(one.spearman), f"{one.lower:.3f} .. {one.upper:.3f}", figure(pair.kendall),
-            f"{pair.top_overlap:.0%}", verdict(pair), *(regret_text(regret, found) for regret in pair.regrets),
-        )  # fmt: skip
+            f"{number[one.a]} / {number[one.b]}",
+            figure(one.spearman),
+            f"{one.lower:.3f} .. {one.upper:.3f}",
+            figure(pair.kendall),
+            f"{pair.top_overlap:.0%}",
+            verdict(pair),
+            *(regret_text(regret, found) for regret in pair.regrets),
+        )
     lines = [scoring_text(found)]
     lines += [f"cluster: {', '.join(own)}" for own in found.clusters if len(own) > 1]
     lines += ceiling_texts(found)
