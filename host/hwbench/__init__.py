@@ -17,6 +17,8 @@ if TYPE_CHECKING:
     from hwbench.tables.lookup import load as load_table
     from hwbench.tables.source import TableSource
     from hwbench.workflows.calibrate import calibrate
+    from hwbench.workflows.compare import compare
+    from hwbench.workflows.comparison import Comparison
     from hwbench.workflows.diff import diff
     from hwbench.workflows.fit import fit
     from hwbench.workflows.profile import ProfileResult, profile
@@ -27,6 +29,7 @@ if TYPE_CHECKING:
     from hwbench.workflows.verify import Verification, verify
 
 _HOMES = {
+    "Comparison": ("hwbench.workflows.comparison", "Comparison"),
     "HwbenchError": ("hwbench.errors", "HwbenchError"),
     "LookupTable": ("hwbench.tables.lookup", "LookupTable"),
     "MeasureOptions": ("hwbench.workflows.settings", "MeasureOptions"),
@@ -39,6 +42,7 @@ _HOMES = {
     "TableSource": ("hwbench.tables.source", "TableSource"),
     "Verification": ("hwbench.workflows.verify", "Verification"),
     "calibrate": ("hwbench.workflows.calibrate", "calibrate"),
+    "compare": ("hwbench.workflows.compare", "compare"),
     "diff": ("hwbench.workflows.diff", "diff"),
     "fit": ("hwbench.workflows.fit", "fit"),
     "find_architectures": ("hwbench.workflows.search", "find_architectures"),
@@ -50,6 +54,7 @@ _HOMES = {
 }
 
 __all__ = [
+    "Comparison",
     "HwbenchError",
     "Latency",
     "Limit",
@@ -62,6 +67,7 @@ __all__ = [
     "TableSource",
     "Verification",
     "calibrate",
+    "compare",
     "diff",
     "find_architectures",
     "fit",

@@ -120,7 +120,7 @@ def search_tables(
         raise UsageError(f"{path} exists already.", hint="Add --overwrite, or choose another file with --output.")
     tables = _named([_open(text) for text in question.tables])
     space = _space(tables, question.space)
-    score = _score(question.score, space)
+    score = score_files.named(question.score, space)
     sources = {one.name: _source(one, space) for one in tables}
     notes = tuple(note for one in tables for note in _notes(one, question.confidence))
     if not question.limits:
@@ -199,14 +199,6 @@ def _source(one: _Opened, space: Space) -> LatencySource:
     if isinstance(one.content, LatencyMatrix):
         return ColumnSource(one.content, str(one.target))
     return opening.source_of(one.content, space)
-
-
-def _score(text: str, space: Space) -> Quantity:
-    match text:
-        case "macs" | "parameters":
-            return Count(space, text)
-        case _:
-            return score_files.read(Path(text), space)
 
 
 def _limit(wanted: limits.Wanted, space: Space, sources: dict[str, LatencySource], confidence: float | None) -> Limit:
