@@ -17,6 +17,7 @@ if TYPE_CHECKING:
     from hwbench.tables.lookup import load as load_table
     from hwbench.tables.source import TableSource
     from hwbench.workflows.calibrate import calibrate
+    from hwbench.workflows.choose import choose_proxy, cover_fleet, measure_target, telling_architectures
     from hwbench.workflows.diff import diff
     from hwbench.workflows.fit import fit
     from hwbench.workflows.profile import ProfileResult, profile
@@ -39,13 +40,17 @@ _HOMES = {
     "TableSource": ("hwbench.tables.source", "TableSource"),
     "Verification": ("hwbench.workflows.verify", "Verification"),
     "calibrate": ("hwbench.workflows.calibrate", "calibrate"),
+    "choose_proxy": ("hwbench.workflows.choose", "choose_proxy"),
+    "cover_fleet": ("hwbench.workflows.choose", "cover_fleet"),
     "diff": ("hwbench.workflows.diff", "diff"),
     "fit": ("hwbench.workflows.fit", "fit"),
     "find_architectures": ("hwbench.workflows.search", "find_architectures"),
     "load_table": ("hwbench.tables.lookup", "load"),
+    "measure_target": ("hwbench.workflows.choose", "measure_target"),
     "profile": ("hwbench.workflows.profile", "profile"),
     "profile_models": ("hwbench.workflows.profile_models", "profile_models"),
     "search_tables": ("hwbench.workflows.search_tables", "search_tables"),
+    "telling_architectures": ("hwbench.workflows.choose", "telling_architectures"),
     "verify": ("hwbench.workflows.verify", "verify"),
 }
 
@@ -62,13 +67,17 @@ __all__ = [
     "TableSource",
     "Verification",
     "calibrate",
+    "choose_proxy",
+    "cover_fleet",
     "diff",
     "find_architectures",
     "fit",
     "load_table",
+    "measure_target",
     "profile",
     "profile_models",
     "search_tables",
+    "telling_architectures",
     "verify",
 ]
 
