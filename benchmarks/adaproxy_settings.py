@@ -107,7 +107,7 @@ def columns_of(path: Path, without: tuple[str, ...]) -> Columns:
 
 
 def family(name: str) -> str:
-    return "titan" if name.startswith("titan") else name.split("_")[0]
+    return "titan" if name.startswith("titan") else name.split("_", maxsplit=1)[0]
 
 
 def agreement(columns: Columns, pair: tuple[int, int], settings: Settings, seeds: int) -> Floats:

@@ -110,7 +110,7 @@ def random_pools(columns: Columns, pools: int) -> Iterator[tuple[int, Said]]:
 
 def family(name: str) -> str:
     """Targets of one device at several batch sizes, and its close relatives, share their name's beginning."""
-    return name.split("_")[0]
+    return name.split("_", maxsplit=1)[0]
 
 
 def chosen_with(columns: Columns, pool: list[int], target: int, count: int, seed: int) -> ProxyChoice:

@@ -16,7 +16,19 @@ from tests.table_files import block_table
 
 def test_telling_networks_are_measured_and_chosen_by(hwbench: Hwbench, tiny_table: Path, tmp_path: Path) -> None:
     imported.save(msgspec.structs.replace(block_table(TINY), target="made-up"), tmp_path / "other.json")
-    words = ("proxy", tiny_table, "other.json", "--count", "6", "--device", "local", "--networks", "100", "-o", "new.json")
+    words = (
+        "proxy",
+        tiny_table,
+        "other.json",
+        "--count",
+        "6",
+        "--device",
+        "local",
+        "--networks",
+        "100",
+        "-o",
+        "new.json",
+    )
     done = hwbench(*words, "--json")
     assert done.returncode in (0, 1, 2), done.stderr
     document = json.loads(done.stdout)

@@ -114,7 +114,9 @@ def test_ceiling_is_what_a_second_run_reaches() -> None:
     assert noise_ceiling(columns()[0]) is None
 
 
-@pytest.mark.parametrize(("rho", "noise"), [(0.6, 0.0), (0.9, 0.02), (0.9, 0.1), (0.97, 0.05), (0.99, 0.0), (0.99, 0.02)])
+@pytest.mark.parametrize(
+    ("rho", "noise"), [(0.6, 0.0), (0.9, 0.02), (0.9, 0.1), (0.97, 0.05), (0.99, 0.0), (0.99, 0.02)]
+)
 def test_intervals_hold_the_true_agreement(rho: float, noise: float) -> None:
     rng = np.random.default_rng(4)
     found = [agreement(*pair(rng, rho, 50, noise), draws=200, seed=seed) for seed in range(250)]

@@ -55,7 +55,9 @@ def test_the_proxy_of_the_targets_kind_is_chosen(pool: Path, tmp_path: Path) -> 
     target = tmp_path / "target.json"
     archs = telling.architectures
     values = 3 * latencies(2, seed=7)[places]
-    matrix.save(LatencyMatrix(nasbench201.DEFAULT, "latency_us", archs, (Column("new", tuple(values.tolist())),)), target)
+    matrix.save(
+        LatencyMatrix(nasbench201.DEFAULT, "latency_us", archs, (Column("new", tuple(values.tolist())),)), target
+    )
     found = hwbench.choose_proxy([pool], target)
     assert found.candidates[0].proxy in ("k2-0", "k2-1")
     assert found.measured == 12
@@ -69,7 +71,9 @@ def test_the_proxy_of_the_targets_kind_is_chosen(pool: Path, tmp_path: Path) -> 
 def test_networks_that_the_pool_does_not_know_are_counted(pool: Path, tmp_path: Path) -> None:
     archs = np.vstack([ARCHS[:9], nasbench201.in_index_order()[1:4]])
     values = [*latencies(1, seed=5)[:9].tolist(), 5.0, 6.0, 7.0]
-    made = LatencyMatrix(nasbench201.DEFAULT, "latency_us", tuple(map(tuple, archs.tolist())), (Column("t", tuple(values)),))
+    made = LatencyMatrix(
+        nasbench201.DEFAULT, "latency_us", tuple(map(tuple, archs.tolist())), (Column("t", tuple(values)),)
+    )
     matrix.save(made, tmp_path / "t.json")
     found = hwbench.choose_proxy([pool], tmp_path / "t.json")
     assert (found.measured, found.unknown) == (9, 3)
@@ -137,8 +141,8 @@ def test_what_cannot_be_used_is_refused(pool: Path, tmp_path: Path) -> None:
         hwbench.cover_fleet([write(tmp_path / "one.json", {"x": latencies(1)})])
     with pytest.raises(DataError, match="not a matrix of latencies of one target"):
         hwbench.choose_proxy([pool], twins)
+    (tmp_path / "text.json").write_text("{}")
     with pytest.raises(DataError, match="holds no whole networks"):
-        (tmp_path / "text.json").write_text("{}")
         hwbench.choose_proxy([pool], tmp_path / "text.json")
     with pytest.raises(UsageError, match="fewer than 900"):
         hwbench.telling_architectures([pool], 900)

@@ -95,7 +95,7 @@ def main() -> None:
 
 
 def _resumable() -> bool:
-    """Whether the command keeps a session: `profile` of a space, `table verify`, `search --verify`, `proxy --device`."""
+    """Whether the command keeps a session: `profile` of a space, `table verify`, `search --verify`, `proxy`."""
     from hwbench.models.formats import SUFFIXES
 
     words = sys.argv[1:]

@@ -14,7 +14,6 @@ from hwbench.cli.options import (
     DelegateName,
     DelegateOption,
     DeviceOption,
-    EngineName,
     EngineOption,
     PrecisionName,
     PrecisionOption,
@@ -37,7 +36,9 @@ def proxy(
     pool: Annotated[list[Path], typer.Argument(help="Tables of one space, matrices, or both: the known targets.")],
     target: Annotated[
         Path | None,
-        typer.Option(help="Networks of the new target: of `table verify` or --device, a matrix of one target, a table."),
+        typer.Option(
+            help="Networks of the new target: of `table verify` or --device, a matrix of one target, a table."
+        ),
     ] = None,
     count: Annotated[
         int | None, typer.Option(min=5, help="Print so many architectures that tell most, or measure them.")
@@ -55,7 +56,9 @@ def proxy(
     allow: AllowOption = None,
     output: Annotated[
         Path | None,
-        typer.Option("--output", "-o", help="Folder of architecture files; with --device the file of what is measured."),
+        typer.Option(
+            "--output", "-o", help="Folder of architecture files; with --device the file of what is measured."
+        ),
     ] = None,
     networks: Annotated[
         int, typer.Option(min=50, max=5000, help="How many random architectures stand for a space of tables.")

@@ -35,7 +35,9 @@ def answer(found: ChosenProxy) -> str:
     best = found.candidates[0]
     match found.answer:
         case "yes":
-            return f"{best.proxy} serves: it puts architectures in the same order, with probability {best.probability:.0%}"
+            return (
+                f"{best.proxy} serves: it puts architectures in the same order, with probability {best.probability:.0%}"
+            )
         case "no":
             return f"none serves: that any reaches {found.threshold:g} has probability {found.any_probability:.0%}"
         case _ if found.more is None:

@@ -25,6 +25,9 @@ _SURE_Z = 1.281552
 _DRAWS = 500
 # Architectures over which the agreement of a draw is taken.
 _SAMPLED = 2000
+# How far off, in Fisher's z, what any number of measurements leads to is: no target is quite of the assumed form.
+_MISFIT = 0.1
+_LARGEST = 1 - 1e-9
 # Beyond so many measurements the answer is closeness to the threshold.
 _MOST = 1000
 
@@ -75,7 +78,7 @@ def choose(
     threshold: float = MONOTONE,
     seed: int = 0,
 ) -> ProxyChoice:
-    """Which of a pool's targets to take for one that was measured on the rows `measured` (k,) of `pool_us` (n, targets).
+    """Which of a pool's targets to take for one that was measured on rows `measured` (k,) of `pool_us` (n, targets).
 
     Whole columns that the target may have (`whole_column`) are drawn; each gives an agreement with each proxy.
     `features` are groups of numbers (n, p) in which a device's own part may be linear. Raises DataError for too few
@@ -91,7 +94,8 @@ def choose(
     rows = np.setdiff1d(rng.permutation(len(complete))[:_SAMPLED], known)
     drawn = draws(pool, rows, known, np.log(measured_us), _DRAWS, rng)
     agreements = _agreements(pool.columns[np.concatenate([rows, known])], drawn)
-    return _choice(names, agreements, threshold, len(measured))
+    z = np.arctanh(np.clip(agreements, -_LARGEST, _LARGEST)) + _MISFIT * rng.standard_normal(_DRAWS)
+    return _choice(names, np.tanh(z), threshold, len(measured))
 
 
 def _choice(names: Sequence[str], agreements: Floats, threshold: float, measured: int) -> ProxyChoice:

@@ -111,9 +111,7 @@ def choose_proxy(
         known = read_networks(target, loaded.space)
         opened = pool_of(loaded, networks, seed, known.architectures)
         rows, latencies, unknown = _measured(opened, known, target, seed)
-    found = choose(
-        opened.targets, opened.values_us, rows, latencies, features=_features(opened), seed=seed
-    )
+    found = choose(opened.targets, opened.values_us, rows, latencies, features=_features(opened), seed=seed)
     return _result(opened, target, found, unknown)
 
 
@@ -157,9 +155,9 @@ def measure_target(
     overwrite: bool = False,
     on_progress: Callable[[Progress], None] = lambda _: None,
 ) -> ChosenProxy:
-    """`choose_proxy` for a device, of which the `count` most telling networks are measured and written to `output`, by default
-    into hwbench-results/<device>/.
+    """`choose_proxy` for a device, of which the `count` most telling networks are measured.
 
+       They are written to `output`, by default into hwbench-results/<device>/.
     Raises as `choose_proxy` and `measure_networks` do.
     """
     opened = pool_of(open_files(pool, space_name), networks, seed)
@@ -221,7 +219,9 @@ def _measured(
 ) -> tuple[NDArray[np.intp], NDArray[np.float64], int]:
     """Rows of the pool that were measured on the target, what was measured, and how many networks are in no row."""
     places = pool.rows_of(known.architectures)
-    latencies = {place: float(value) for place, value in zip(places, known.measured_us, strict=True) if place is not None}
+    latencies = {
+        place: float(value) for place, value in zip(places, known.measured_us, strict=True) if place is not None
+    }
     unknown = sum(place is None for place in places)
     if len(latencies) < FEWEST:
         raise DataError(

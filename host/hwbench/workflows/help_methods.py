@@ -153,9 +153,7 @@ class AdaProxy:
     def adapt(self, measured: Places, latency_us: Floats, wanted: Places) -> Guess:
         from hwbench.transfer import adaproxy, proxy
 
-        best = proxy.choose(
-            self._names, self._fitted, measured, latency_us, features=self._features
-        ).best.proxy
+        best = proxy.choose(self._names, self._fitted, measured, latency_us, features=self._features).best.proxy
         weights = self._weights[self._names.index(best)]
         adapted = adaproxy.adapt(weights, self._encoded[measured], latency_us, labels=self._labels)
         return Guess(adapted.predict(self._encoded[wanted]))
