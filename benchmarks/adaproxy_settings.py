@@ -1,9 +1,9 @@
 """Chooses AdaProxy's settings on targets that have no part in the published pairs, and tests them on those.
 
 Each of HELP's NAS-Bench-201 targets is adapted to from PROXIES random others, by random measurements. A device that
-one of the published pairs names takes no part, nor do proxies of the target's own family. Settings are compared by the mean Spearman;
-`left_out` chooses them again without each family and reports that family's figures, so that choosing is tested too.
-`pairs` are the published ones, of which nothing was chosen.
+one of the published pairs names takes no part, nor do proxies of the target's own family. Settings are compared by the
+mean Spearman; `left_out` chooses them again without each family and reports that family's figures, so that choosing is
+tested too. `pairs` are the published ones, of which nothing was chosen.
 
     python -m benchmarks.adaproxy_settings --data DIR [--seeds N] [--keep]
 """

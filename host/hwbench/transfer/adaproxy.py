@@ -5,9 +5,9 @@
 X is the one-hot encoding, w the proxy's weights, y what was measured on the target. One-hot columns of a position sum
 to one, so X lacks rank: of the weights that fit the proxy best, w are those with the mean 0 in each position. y and
 the proxy's predictions are standardised. The penalty l2 is the squared norm, whose path over lambda has the same
-solutions as the norm's. Two things differ from there: b is relative to w averaged in squares with its typical size, as
-what costs the proxy nearly nothing may cost the target something; and a choice's b is the sum of its own and of one
-that all choices of its label share, as an operator that a target finds dear is dear wherever it stands.
+solutions as the norm's. Two things differ from there: b is relative to the typical size of w instead of each w, as what
+costs the proxy nearly nothing may cost the target something; and a choice's b is the sum of its own and of one that all
+choices of its label share, as an operator that a target finds dear is dear wherever it stands.
 """
 
 from __future__ import annotations
@@ -39,8 +39,8 @@ class Settings(msgspec.Struct, frozen=True):
     its gain in squared error is more than so many of its standard errors over left-out measurements.
     """
 
-    typical: float = 0.5
-    shared: float = 0.5
+    typical: float = 1.0
+    shared: float = 0.9
     sure: float = 1.0
 
 
