@@ -17,6 +17,7 @@ if TYPE_CHECKING:
     from hwbench.tables.lookup import load as load_table
     from hwbench.tables.source import TableSource
     from hwbench.workflows.calibrate import calibrate
+    from hwbench.workflows.choose import choose_proxy, cover_fleet, measure_target, telling_architectures
     from hwbench.workflows.compare import compare
     from hwbench.workflows.comparison import Comparison
     from hwbench.workflows.diff import diff
@@ -43,13 +44,17 @@ _HOMES = {
     "Verification": ("hwbench.workflows.verify", "Verification"),
     "calibrate": ("hwbench.workflows.calibrate", "calibrate"),
     "compare": ("hwbench.workflows.compare", "compare"),
+    "choose_proxy": ("hwbench.workflows.choose", "choose_proxy"),
+    "cover_fleet": ("hwbench.workflows.choose", "cover_fleet"),
     "diff": ("hwbench.workflows.diff", "diff"),
     "fit": ("hwbench.workflows.fit", "fit"),
     "find_architectures": ("hwbench.workflows.search", "find_architectures"),
     "load_table": ("hwbench.tables.lookup", "load"),
+    "measure_target": ("hwbench.workflows.choose", "measure_target"),
     "profile": ("hwbench.workflows.profile", "profile"),
     "profile_models": ("hwbench.workflows.profile_models", "profile_models"),
     "search_tables": ("hwbench.workflows.search_tables", "search_tables"),
+    "telling_architectures": ("hwbench.workflows.choose", "telling_architectures"),
     "verify": ("hwbench.workflows.verify", "verify"),
 }
 
@@ -67,14 +72,18 @@ __all__ = [
     "TableSource",
     "Verification",
     "calibrate",
+    "choose_proxy",
     "compare",
+    "cover_fleet",
     "diff",
     "find_architectures",
     "fit",
     "load_table",
+    "measure_target",
     "profile",
     "profile_models",
     "search_tables",
+    "telling_architectures",
     "verify",
 ]
 

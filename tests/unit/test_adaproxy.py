@@ -10,7 +10,7 @@ import pytest
 from hwbench import spaces
 from hwbench.errors import DataError
 from hwbench.measure.statistics import spearman
-from hwbench.spaces.encodings import one_hot
+from hwbench.spaces.encodings import choice_labels, one_hot
 from hwbench.tables import formats
 from hwbench.tables.matrix import LatencyMatrix
 from hwbench.transfer import adaproxy
@@ -21,6 +21,8 @@ from hwbench.transfer.telling import telling
 SPACE = spaces.get("nasbench201")
 ARCHS = SPACE.sample(400, seed=0)
 ENCODED = one_hot(SPACE, ARCHS)
+LABELS = choice_labels(SPACE)
+SETTINGS = adaproxy.DEFAULT
 
 
 def proxy(seed: int = 0) -> tuple[Floats, Floats]:
@@ -55,12 +57,13 @@ def test_ridge_leave_one_out_is_what_refitting_gives() -> None:
     chosen = slice(0, 25)
     y = (target[chosen] - target[chosen].mean()) / target[chosen].std()
     scaled = weights / (ENCODED[chosen] @ weights).std()
-    problem = adaproxy._problem(scaled, ENCODED[chosen], y)
-    quick = adaproxy._leave_one_out(problem, 0.1, "l2")
+    bends = adaproxy._bends(scaled, LABELS, SETTINGS)
+    problem = adaproxy._problem(scaled, bends, ENCODED[chosen], y)
+    (quick,) = adaproxy._leave_one_out(problem, np.array([0.1]), "l2")
     for left in (0, 7):
         others = [number for number in range(25) if number != left]
         # One row less: n lambda has to stay what it was.
-        own, offset = adaproxy._solution(scaled, ENCODED[others], y[others], 0.1 * 25 / 24, "l2")
+        own, offset = adaproxy._solution(scaled, bends, ENCODED[others], y[others], 0.1 * 25 / 24, "l2")
         assert y[left] - (ENCODED[left] @ own + offset) == pytest.approx(quick[left], rel=1e-6)
 
 
@@ -68,7 +71,8 @@ def test_lasso_meets_its_conditions() -> None:
     weights, _ = proxy()
     _, target = proxy(1)
     y = (target[:60] - target[:60].mean()) / target[:60].std()
-    problem = adaproxy._problem(weights / (ENCODED[:60] @ weights).std(), ENCODED[:60], y)
+    scaled = weights / (ENCODED[:60] @ weights).std()
+    problem = adaproxy._problem(scaled, adaproxy._bends(scaled, LABELS, SETTINGS), ENCODED[:60], y)
     b = adaproxy._lasso(problem, 0.05)
     pull = 2 / 60 * problem.corrections.T @ (problem.rest - problem.corrections @ b)
     assert (np.abs(pull) <= 0.05 + 1e-4).all()
@@ -142,3 +146,27 @@ def test_published_pairs(published: Path, proxy_name: str, target_name: str, raw
         rest = np.setdiff1d(np.arange(len(target)), rows)
         found.append(spearman(adapted.predict(encoded[rest]), target[rest]))
     assert np.mean(found) > with_70 - 0.015
+
+
+def test_an_operator_that_is_dear_everywhere_is_learnt_from_few_measurements() -> None:
+    weights, latencies = proxy()
+    dear = np.array([0.0, 900.0, -800.0, 500.0, -600.0])[LABELS]
+    target = latencies + ENCODED @ dear * 4
+    together, apart = [], []
+    for seed in range(8):
+        rows = np.random.default_rng(seed).choice(400, 15, replace=False)
+        for found, labels in ((together, LABELS), (apart, None)):
+            adapted = adaproxy.adapt(weights, ENCODED[rows], target[rows], labels=labels)
+            found.append(spearman(adapted.predict(ENCODED), target))
+    assert np.mean(together) > np.mean(apart) + 0.02
+    assert np.mean(together) > spearman(latencies, target)
+
+
+@pytest.mark.parametrize("penalty", ["l1", "l2"])
+def test_the_largest_lambda_keeps_every_rank_of_the_proxy(penalty: Penalty) -> None:
+    weights, _ = proxy()
+    for seed in range(5):
+        target = np.random.default_rng(seed).uniform(1e3, 9e3, 30)
+        found = adaproxy.fit(weights, ENCODED[:30], target, float("inf"), penalty, labels=LABELS)
+        predicted = ENCODED @ found[:-1] + found[-1]
+        assert spearman(predicted, ENCODED @ weights) == pytest.approx(1.0, abs=1e-12)

@@ -15,6 +15,7 @@ from hwbench.cli.devices import devices
 from hwbench.cli.doctor import doctor
 from hwbench.cli.output import print_json, resume_command, say
 from hwbench.cli.profile import profile
+from hwbench.cli.proxy import proxy
 from hwbench.cli.report import report
 from hwbench.cli.search import search
 from hwbench.errors import (
@@ -53,6 +54,7 @@ app.command()(profile)
 app.add_typer(table.app, name="table")
 app.add_typer(runner.app, name="runner")
 app.command()(compare)
+app.command()(proxy)
 app.command()(search)
 app.command()(report)
 app.add_typer(reproduce.app, name="reproduce")
@@ -93,14 +95,15 @@ def main() -> None:
 
 
 def _resumable() -> bool:
-    """Whether the command keeps a session: `profile` of a space, `table verify`, `search --verify`."""
+    """Whether the command keeps a session: `profile` of a space, `table verify`, `search --verify`, `proxy`."""
     from hwbench.models.formats import SUFFIXES
 
     words = sys.argv[1:]
     named = [word for before, word in pairwise(words) if before not in ("-o", "--output") and not word.startswith("-")]
     measures = words[:1] == ["profile"] and not any(word.endswith((*SUFFIXES, ".json")) for word in named)
     verifies = words[:1] == ["search"] and any(word.split("=")[0] == "--verify" for word in words)
-    return measures or verifies or words[:2] == ["table", "verify"]
+    counts = words[:1] == ["proxy"] and any(word.split("=")[0] == "--device" for word in words)
+    return measures or verifies or counts or words[:2] == ["table", "verify"]
 
 
 if __name__ == "__main__":

@@ -30,6 +30,20 @@ def one_hot(space: Space, architectures: ArrayLike) -> NDArray[np.float64]:
     return encoded
 
 
+def choice_labels(space: Space) -> NDArray[np.intp]:
+    """For each column of `one_hot` the number of its label, shape (sum of choice counts,); positions share labels."""
+    labels = [label for choice in space.choices for label in choice.labels]
+    found: NDArray[np.intp] = np.unique(labels, return_inverse=True)[1]
+    return found
+
+
+def label_counts(space: Space, architectures: ArrayLike) -> NDArray[np.float64]:
+    """In how many positions each label stands, shape (n, labels)."""
+    labels = choice_labels(space)
+    counts: NDArray[np.float64] = one_hot(space, architectures) @ np.eye(int(labels.max()) + 1)[labels]
+    return counts
+
+
 def block_counts(space: Space, architectures: ArrayLike) -> NDArray[np.float64]:
     """How often each network has each of the space's distinct blocks, shape (n, blocks)."""
     return space.total(np.eye(len(space.distinct_blocks)), architectures)

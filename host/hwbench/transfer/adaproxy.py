@@ -5,8 +5,9 @@
 X is the one-hot encoding, w the proxy's weights, y what was measured on the target. One-hot columns of a position sum
 to one, so X lacks rank: of the weights that fit the proxy best, w are those with the mean 0 in each position. y and
 the proxy's predictions are standardised. The penalty l2 is the squared norm, whose path over lambda has the same
-solutions as the norm's. Unlike there, b is relative to w averaged in squares with its typical size: what costs the
-proxy nearly nothing may cost the target something.
+solutions as the norm's. Two things differ from there: b is relative to the typical size of w instead of each w, as what
+costs the proxy nearly nothing may cost the target something; and a choice's b is the sum of its own and of one that all
+choices of its label share, as an operator that a target finds dear is dear wherever it stands.
 """
 
 from __future__ import annotations
@@ -21,14 +22,29 @@ from hwbench.errors import DataError
 from hwbench.transfer.ranks import Floats
 
 Penalty: TypeAlias = Literal["l1", "l2"]
+Labels: TypeAlias = NDArray[np.intp]
 
 FEWEST = 5
 _LAMBDAS = np.logspace(-4, 3, 36)
 _RCOND = 1e-8
 _LASSO_SWEEPS = 200
 _LASSO_TOLERANCE = 1e-7
-# The gain in squared error must be so many of its standard errors over left-out architectures.
-_SURE = 1.0
+
+
+class Settings(msgspec.Struct, frozen=True):
+    """Chosen by benchmarks/adaproxy_settings.py.
+
+    `typical`: share of the weights' typical square in the square of what b is relative to, the rest is the weight's
+    own. `shared`: share of b's variance that all choices of a label have in common. `sure`: adaptation is accepted if
+    its gain in squared error is more than so many of its standard errors over left-out measurements.
+    """
+
+    typical: float = 1.0
+    shared: float = 0.9
+    sure: float = 1.0
+
+
+DEFAULT = Settings()
 
 
 class Adapted(msgspec.Struct, frozen=True):
@@ -55,7 +71,7 @@ class Adapted(msgspec.Struct, frozen=True):
 
 
 class _Problem(msgspec.Struct, frozen=True):
-    """The standardised problem with scale a and offset c projected out: corrections (n, p) explain `rest` (n,)."""
+    """The standardised problem with scale a and offset c projected out: corrections (n, q) explain `rest` (n,)."""
 
     basis: Floats
     corrections: Floats
@@ -73,24 +89,33 @@ def proxy_weights(encoded: Floats, choice_counts: NDArray[np.int64], proxy_us: F
     return np.concatenate([own - own.mean() for own in positions])
 
 
-def adapt(weights: Floats, encoded: Floats, measured_us: Floats, penalty: Penalty = "l2") -> Adapted:
+def adapt(
+    weights: Floats,
+    encoded: Floats,
+    measured_us: Floats,
+    penalty: Penalty = "l2",
+    *,
+    labels: Labels | None = None,
+    settings: Settings = DEFAULT,
+) -> Adapted:
     """The adapted proxy; `encoded` (n, p) are the measured architectures, `measured_us` (n,) their latencies.
 
-    lambda is the one with the least leave-one-out error. Raises DataError for too few or constant measurements.
+    `labels` (p,) says which choices are of one label (`encodings.choice_labels`); None: all differ. lambda is the one
+    with the least leave-one-out error. Raises DataError for too few or constant measurements.
     """
     _check(weights, encoded, measured_us)
     centre, scale = float(measured_us.mean()), float(measured_us.std())
     y = (measured_us - centre) / scale
-    unit = float((encoded @ weights).std())
-    scaled = weights / unit
+    scaled = weights / float((encoded @ weights).std())
+    bends = _bends(scaled, labels, settings)
     raw = _left_out(np.column_stack([encoded @ scaled, np.ones(len(y))]), y)
-    problem = _problem(scaled, encoded, y)
-    errors = np.array([_leave_one_out(problem, float(one), penalty) for one in _LAMBDAS])
+    problem = _problem(scaled, bends, encoded, y)
+    errors = _leave_one_out(problem, _LAMBDAS, penalty)
     best = int(np.argmin(np.mean(errors**2, axis=1)))
     gain = raw**2 - errors[best] ** 2
-    sure = float(gain.mean()) > _SURE * float(gain.std(ddof=1)) / np.sqrt(len(gain))
+    sure = float(gain.mean()) > settings.sure * float(gain.std(ddof=1)) / np.sqrt(len(gain))
     chosen = float(_LAMBDAS[best]) if sure else float("inf")
-    own, offset = _solution(scaled, encoded, y, chosen, penalty)
+    own, offset = _solution(scaled, bends, encoded, y, chosen, penalty)
     reason = (
         "left-out measurements are predicted better than by the scaled proxy"
         if sure
@@ -109,12 +134,22 @@ def adapt(weights: Floats, encoded: Floats, measured_us: Floats, penalty: Penalt
     )
 
 
-def fit(weights: Floats, encoded: Floats, measured_us: Floats, penalty_weight: float, penalty: Penalty) -> Floats:
+def fit(
+    weights: Floats,
+    encoded: Floats,
+    measured_us: Floats,
+    penalty_weight: float,
+    penalty: Penalty,
+    *,
+    labels: Labels | None = None,
+    settings: Settings = DEFAULT,
+) -> Floats:
     """The weights (p,) and the offset, shape (p + 1,), for a given lambda; infinity gives the scaled proxy."""
     _check(weights, encoded, measured_us)
     centre, scale = float(measured_us.mean()), float(measured_us.std())
     scaled = weights / float((encoded @ weights).std())
-    own, offset = _solution(scaled, encoded, (measured_us - centre) / scale, penalty_weight, penalty)
+    bends = _bends(scaled, labels, settings)
+    own, offset = _solution(scaled, bends, encoded, (measured_us - centre) / scale, penalty_weight, penalty)
     return np.append(own * scale, offset * scale + centre)
 
 
@@ -129,64 +164,70 @@ def _check(weights: Floats, encoded: Floats, measured_us: Floats) -> None:
         raise DataError("The proxy has one latency for all the architectures that were measured.")
 
 
-def _problem(scaled: Floats, encoded: Floats, y: Floats) -> _Problem:
-    basis = np.linalg.qr(np.column_stack([encoded @ scaled, np.ones(len(y))]))[0]
-    corrections = encoded * _reach(scaled)
-    return _Problem(basis, corrections - basis @ (basis.T @ corrections), y - basis @ (basis.T @ y))
-
-
-def _reach(scaled: Floats) -> Floats:
-    """What a correction of 1 is worth for each weight, shape (p,)."""
-    found: Floats = np.sqrt((scaled**2 + np.mean(scaled**2)) / 2)
+def _bends(scaled: Floats, labels: Labels | None, settings: Settings) -> Floats:
+    """What each b adds to the weights, shape (p, q): first one b per weight, then one per label."""
+    reach = np.sqrt((1 - settings.typical) * scaled**2 + settings.typical * np.mean(scaled**2))
+    if labels is None or not settings.shared:
+        return np.diag(reach)
+    alike = (labels[:, None] == np.unique(labels)).astype(float)
+    parts = [np.sqrt(1 - settings.shared) * np.eye(len(scaled)), np.sqrt(settings.shared) * alike]
+    found: Floats = reach[:, None] * np.hstack(parts)
     return found
 
 
-def _leave_one_out(problem: _Problem, penalty_weight: float, penalty: Penalty) -> Floats:
-    """Errors of each measurement predicted from the others, shape (n,).
+def _problem(scaled: Floats, bends: Floats, encoded: Floats, y: Floats) -> _Problem:
+    basis = np.linalg.qr(np.column_stack([encoded @ scaled, np.ones(len(y))]))[0]
+    corrections = encoded @ bends
+    return _Problem(basis, corrections - basis @ (basis.T @ corrections), y - basis @ (basis.T @ y))
+
+
+def _leave_one_out(problem: _Problem, penalty_weights: Floats, penalty: Penalty) -> Floats:
+    """Errors of each measurement predicted from the others, shape (penalty_weights, n).
 
     For the ridge exact; for the lasso as if the chosen corrections stayed the same.
     """
     n = len(problem.rest)
+    fixed = (problem.basis**2).sum(axis=1)
     if penalty == "l2":
         left, singular, _ = np.linalg.svd(problem.corrections, full_matrices=False)
-        shrink = singular**2 / (singular**2 + n * penalty_weight)
-        fitted = left @ (shrink * (left.T @ problem.rest))
-        leverage = (left**2 * shrink).sum(axis=1)
+        shrink = singular**2 / (singular**2 + n * penalty_weights[:, None])
+        fitted = (shrink * (left.T @ problem.rest)) @ left.T
+        leverage = shrink @ (left**2).T
     else:
-        b = _lasso(problem, penalty_weight)
-        fitted = problem.corrections @ b
-        left, singular, _ = np.linalg.svd(problem.corrections[:, b != 0], full_matrices=False)
-        leverage = (left[:, singular > _RCOND] ** 2).sum(axis=1)
-    leverage = leverage + (problem.basis**2).sum(axis=1)
-    found: Floats = (problem.rest - fitted) / np.maximum(1 - leverage, 1e-9)
+        fitted, leverage = (np.empty((len(penalty_weights), n)) for _ in range(2))
+        for number, weight in enumerate(penalty_weights):
+            b = _lasso(problem, float(weight))
+            fitted[number] = problem.corrections @ b
+            left, singular, _ = np.linalg.svd(problem.corrections[:, b != 0], full_matrices=False)
+            leverage[number] = (left[:, singular > _RCOND] ** 2).sum(axis=1)
+    found: Floats = (problem.rest - fitted) / np.maximum(1 - leverage - fixed, 1e-9)
     return found
 
 
 def _solution(
-    scaled: Floats, encoded: Floats, y: Floats, penalty_weight: float, penalty: Penalty
+    scaled: Floats, bends: Floats, encoded: Floats, y: Floats, penalty_weight: float, penalty: Penalty
 ) -> tuple[Floats, float]:
     """Weights (p,) and offset of the standardised problem. The scale a is not negative: a proxy is not turned over."""
-    problem = _problem(scaled, encoded, y)
+    u = encoded @ scaled
     if np.isinf(penalty_weight):
-        b = np.zeros(len(scaled))
-    elif penalty == "l2":
-        gram = problem.corrections.T @ problem.corrections + len(y) * penalty_weight * np.eye(len(scaled))
+        a = max(float(np.cov(u, y, bias=True)[0, 1] / u.var()), 1e-6)
+        return scaled * a, float(np.mean(y - a * u))
+    problem = _problem(scaled, bends, encoded, y)
+    if penalty == "l2":
+        gram = problem.corrections.T @ problem.corrections + len(y) * penalty_weight * np.eye(bends.shape[1])
         b = np.asarray(np.linalg.solve(gram, problem.corrections.T @ problem.rest), float)
     else:
         b = _lasso(problem, penalty_weight)
-    left = y - (encoded * _reach(scaled)) @ b
-    u = encoded @ scaled
+    left = y - encoded @ (bends @ b)
     a = float(np.cov(u, left, bias=True)[0, 1] / u.var())
-    if np.isinf(penalty_weight):
-        a = max(a, 1e-6)
-    return scaled * a + _reach(scaled) * b, float(np.mean(left - a * u))
+    return scaled * a + bends @ b, float(np.mean(left - a * u))
 
 
 def _lasso(problem: _Problem, penalty_weight: float) -> Floats:
-    """b of (1/n) ||Z b - r||^2 + lambda ||b||_1 by coordinate descent, shape (p,)."""
-    n, p = problem.corrections.shape
+    """b of (1/n) ||Z b - r||^2 + lambda ||b||_1 by coordinate descent, shape (q,)."""
+    n, q = problem.corrections.shape
     gram, target = problem.corrections.T @ problem.corrections / n, problem.corrections.T @ problem.rest / n
-    b = np.zeros(p)
+    b = np.zeros(q)
     for _ in range(_LASSO_SWEEPS):
         largest = 0.0
         for j in np.flatnonzero(np.diagonal(gram) > _RCOND):

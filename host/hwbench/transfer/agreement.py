@@ -24,6 +24,8 @@ _LARGEST_Z = 8.0
 _PRIOR = 150
 # Noise that leaves less than this of a correlation is not undone any further.
 _LEAST_KEPT = 0.1
+# Correlations at which the expectation of samples is tabulated, dense where it is steep.
+_CORRELATIONS = np.tanh(np.linspace(-_LARGEST_Z, _LARGEST_Z, 2001))
 
 
 class Observed(msgspec.Struct, frozen=True):
@@ -46,9 +48,9 @@ class Agreement(msgspec.Struct, frozen=True):
 
     `spearman` takes values inside the noise as ties; None: all of them are. `lower` .. `upper` is the 95 % interval of
     the correlation that unlimited architectures without timing noise would have, `estimate` its centre. Timing noise
-    multiplies a correlation by `attenuation`. In Fisher's z, before that is taken away: `z` is the estimate,
-    `z_architectures` the standard deviation that resampled architectures give it, `z_noise` what noise that values
-    share adds. `noise_known` is false where a target says nothing of its noise, which then is taken as none.
+    multiplies a correlation by `attenuation`. In Fisher's z of samples of n, before that is taken away: `z` is the
+    estimate, `z_architectures` the standard deviation that resampled architectures give it, `z_noise` what noise that
+    values share adds. `noise_known` is false where a target says nothing of its noise, which then is taken as none.
     """
 
     a: str
@@ -143,8 +145,6 @@ def independent(values_us: Floats, noise: Floats) -> Redraw:
 def _over_common(
     targets: Sequence[Observed], pairs: Sequence[tuple[int, int]], draws: int, seed: int
 ) -> list[Agreement]:
-    from scipy.stats import kendalltau
-
     rng = np.random.default_rng(seed)
     n = len(targets[0].values_us)
     weights = resample(n, draws, rng)
@@ -155,17 +155,19 @@ def _over_common(
         moving = redrawn_spearman([one.redraw or _constant(one.values_us) for one in targets], weights, rng)
     plain = [midranks(one.values_us) for one in targets]
     tied = [midranks(one.values_us, one.noise) for one in targets]
+    shown = [noise_shown(one, weights) for one in targets]
     found = []
     for a, b in pairs:
         observed = correlation(plain[a], plain[b])
-        tau = float(kendalltau(plain[a], plain[b]).statistic)
         # A resample may hold one architecture alone, which has no order.
         ordered = np.isfinite(still[:, a, b] + moving[:, a, b]) | np.isnan(observed)
         own, redrawn = still[ordered, a, b], moving[ordered, a, b]
         together = correlation(tied[a], tied[b])
-        over_architectures = deviation(float(np.std(_fisher(own))), observed, n)
+        # How much of the noise a resample shows moves its correlation and its attenuation alike.
+        alike = observed / max(1 - observed**2, 1 / n) * np.log((shown[a] * shown[b])[ordered])
+        over_architectures = deviation(float(np.std(_fisher(own) - alike)), observed, n)
         # Fisher's z of an unbiased correlation is too large by its curvature.
-        z = float(_fisher(without_sampling_bias(observed, tau, n))) - observed * over_architectures**2
+        z = float(_fisher(observed)) - observed * over_architectures**2
         over_noise, kept = 0.0, 1.0
         if noisy[a] or noisy[b]:
             if targets[a].shared or targets[b].shared:
@@ -175,7 +177,7 @@ def _over_common(
         found.append(
             Agreement(
                 a=targets[a].target, b=targets[b].target, n=n, spearman=together if np.isfinite(together) else None,
-                lower=undone(z - half, kept), upper=undone(z + half, kept), estimate=undone(z, kept),
+                lower=undone(z - half, kept, n), upper=undone(z + half, kept, n), estimate=undone(z, kept, n),
                 attenuation=kept, z=z, z_architectures=over_architectures, z_noise=over_noise,
                 noise_known=noisy[a] and noisy[b],
             )
@@ -183,12 +185,14 @@ def _over_common(
     return found
 
 
-def without_sampling_bias(rho: float, tau: float, n: int) -> float:
-    """Spearman's correlation of unlimited data: a sample of n expects ((n - 2) rho + 3 tau) / (n + 1).
+def in_samples(rho: Floats | float, n: int) -> Floats:
+    """The Spearman correlation that samples of n expect where it is rho: ((n - 2) rho + 3 tau) / (n + 1).
 
-    Kendall, Rank Correlation Methods (1948), on the expectation of Spearman's coefficient.
+    Kendall, Rank Correlation Methods (1948), on the expectation of Spearman's coefficient; tau as normal data have it.
     """
-    return float(np.clip(((n + 1) * rho - 3 * tau) / (n - 2), -1.0, 1.0))
+    tau = 2 / np.pi * np.arcsin(np.clip(2 * np.sin(np.pi * np.asarray(rho, float) / 6), -1.0, 1.0))
+    found: Floats = ((n - 2) * np.asarray(rho, float) + 3 * tau) / (n + 1)
+    return found
 
 
 def deviation(resampled: float, rho: float, n: int) -> float:
@@ -202,6 +206,21 @@ def deviation(resampled: float, rho: float, n: int) -> float:
     return float(np.sqrt(weight * resampled**2 + (1 - weight) * normal))
 
 
+def noise_shown(target: Observed, weights: Floats) -> Floats:
+    """What a target's noise multiplies correlations of each resample by, relative to the mean of all; shape (draws,).
+
+    Architectures that happen to lie close together show more of the noise.
+    """
+    if target.noise is None:
+        return np.ones(len(weights))
+    logs = np.log(target.values_us) - np.log(target.values_us).mean()
+    share = weights / weights.sum(axis=1, keepdims=True)
+    variance = share @ logs**2 - (share @ logs) ** 2
+    kept = np.sqrt(np.clip(1 - share @ target.noise**2 / np.maximum(variance, 1e-12), _LEAST_KEPT**2, 1.0))
+    found: Floats = kept / kept.mean()
+    return found
+
+
 def attenuation(observed: float, redrawn: float) -> float:
     """What timing noise multiplied the true correlation by, from what a second helping of it makes of the observed.
 
@@ -212,9 +231,12 @@ def attenuation(observed: float, redrawn: float) -> float:
     return float(max(2.0 - observed / max(redrawn, 1e-9), _LEAST_KEPT))
 
 
-def undone(z: float, kept: float) -> float:
-    """The correlation of a Fisher z, its attenuation taken away; 1 at most."""
-    return 1.0 if z >= _LARGEST_Z else float(np.clip(np.tanh(z) / kept, -1.0, 1.0))
+def undone(z: float, kept: float, n: int) -> float:
+    """The correlation whose samples of n have the Fisher z, its attenuation taken away; 1 at most."""
+    if z >= _LARGEST_Z:
+        return 1.0
+    whole = np.interp(np.tanh(z), in_samples(_CORRELATIONS, n), _CORRELATIONS)
+    return float(np.clip(whole / kept, -1.0, 1.0))
 
 
 def student(n: int, level: float) -> float:

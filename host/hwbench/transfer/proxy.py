@@ -1,8 +1,10 @@
-"""Which target of a pool serves as a proxy for a new one that was hardly measured, or for a whole fleet."""
+"""Which target of a pool serves as a proxy for a new one that was hardly measured."""
 
 from __future__ import annotations
 
+import math
 from collections.abc import Sequence
+from typing import Literal, TypeAlias
 
 import msgspec
 import numpy as np
@@ -12,30 +14,51 @@ from hwbench.errors import DataError
 from hwbench.transfer.agreement import MONOTONE
 from hwbench.transfer.ranks import Floats, midranks
 from hwbench.transfer.telling import telling
+from hwbench.transfer.whole_column import draws, pool_of
+
+Answer: TypeAlias = Literal["yes", "no", "too few"]
 
 FEWEST = 5
-_DRAWS = 200
+# So probable must it be that the best proxy agrees, or that none does.
+SURE = 0.9
+_SURE_Z = 1.281552
+_DRAWS = 500
 # Architectures over which the agreement of a draw is taken.
-_SAMPLED = 500
-# Standard deviations that the new target's own part and its mixture of the pool's columns may have.
-_OWN = np.logspace(-2.5, 0, 16)
-_MIXTURE = np.logspace(-1.5, 0.5, 9)
+_SAMPLED = 2000
+# How far off, in Fisher's z, what any number of measurements leads to is: no target is quite of the assumed form.
+_MISFIT = 0.1
+_LARGEST = 1 - 1e-9
+# Beyond so many measurements the answer is closeness to the threshold.
+_MOST = 1000
 
 
 class Candidate(msgspec.Struct, frozen=True):
-    """A proxy: its expected Spearman with the target, and the probability that it is the threshold or more."""
+    """A proxy: its expected Spearman with the target, a 95 % interval, the probability of the threshold or more."""
 
     proxy: str
     expected: float
+    lower: float
+    upper: float
     probability: float
 
 
-class Cover(msgspec.Struct, frozen=True):
-    """Chosen proxies, the proxy of each covered target, and the targets that no proxy covers but themselves."""
+class ProxyChoice(msgspec.Struct, frozen=True):
+    """`candidates`, the best first, after `measured` measurements on the target; `any_probability`: that one agrees.
 
-    proxies: tuple[str, ...]
-    served_by: dict[str, str]
-    alone: tuple[str, ...]
+    `answer`: the best agrees, surely none does, or neither is sure; then about `more` further measurements settle it,
+    None: no reasonable number does.
+    """
+
+    candidates: tuple[Candidate, ...]
+    threshold: float
+    measured: int
+    any_probability: float
+    answer: Answer
+    more: int | None
+
+    @property
+    def best(self) -> Candidate:
+        return self.candidates[0]
 
 
 def to_measure(pool_us: Floats, count: int, seed: int = 0) -> NDArray[np.intp]:
@@ -51,66 +74,60 @@ def choose(
     measured: NDArray[np.intp],
     measured_us: Floats,
     *,
+    features: Sequence[Floats] = (),
     threshold: float = MONOTONE,
     seed: int = 0,
-) -> tuple[Candidate, ...]:
-    """The pool's targets, the best first, for a target measured on the rows `measured` (k,) of `pool_us` (n, targets).
+) -> ProxyChoice:
+    """Which of a pool's targets to take for one that was measured on rows `measured` (k,) of `pool_us` (n, targets).
 
-    The target is taken as a mixture of the pool's standardised log latencies plus a part of its own: Gaussian, the two
-    deviations by marginal likelihood. Draws of its whole column from what the measurements leave possible give the
-    agreement with each proxy. Raises DataError for too few measurements.
+    Whole columns that the target may have (`whole_column`) are drawn; each gives an agreement with each proxy.
+    `features` are groups of numbers (n, p) in which a device's own part may be linear. Raises DataError for too few
+    measurements.
     """
     _check(pool_us, measured, measured_us)
     rng = np.random.default_rng(seed)
     complete = np.flatnonzero(np.isfinite(pool_us).all(axis=1))
-    sampled = rng.permutation(complete)[:_SAMPLED]
-    logs = np.log(pool_us)
-    columns = (logs - logs[complete].mean(axis=0)) / logs[complete].std(axis=0)
-    y = np.log(measured_us)
-    drawn = _draws(columns[sampled], columns[measured], (y - y.mean()) / y.std(), rng)
-    found = []
-    for name, agreements in zip(names, _agreements(columns[sampled], drawn), strict=True):
-        found.append(Candidate(name, float(agreements.mean()), float((agreements >= threshold).mean())))
-    return tuple(sorted(found, key=lambda one: -one.expected))
+    place = np.full(len(pool_us), -1)
+    place[complete] = np.arange(len(complete))
+    pool = pool_of(np.log(pool_us[complete]), [one[complete] for one in features], rng)
+    known = place[measured]
+    rows = np.setdiff1d(rng.permutation(len(complete))[:_SAMPLED], known)
+    drawn = draws(pool, rows, known, np.log(measured_us), _DRAWS, rng)
+    agreements = _agreements(pool.columns[np.concatenate([rows, known])], drawn)
+    z = np.arctanh(np.clip(agreements, -_LARGEST, _LARGEST)) + _MISFIT * rng.standard_normal(_DRAWS)
+    return _choice(names, np.tanh(z), threshold, len(measured))
 
 
-def cover(names: Sequence[str], agreements: Floats, threshold: float = MONOTONE) -> Cover:
-    """The fewest proxies such that each target agrees with one of them; `agreements` is (targets, targets).
-
-    Exact up to the depth that a greedy cover needs. Of covers of one size the one with the highest agreements is taken.
-    """
-    count = len(names)
-    serves = np.nan_to_num(agreements, nan=-1.0) >= threshold
-    np.fill_diagonal(serves, True)
-    chosen = _exact_cover(serves, np.where(serves, agreements, 0.0))
-    served_by = {}
-    for target in range(count):
-        best = max(
-            chosen, key=lambda proxy: (proxy == target, agreements[proxy, target] if serves[proxy, target] else -2)
+def _choice(names: Sequence[str], agreements: Floats, threshold: float, measured: int) -> ProxyChoice:
+    """What agreements (targets, draws) mean."""
+    lower, upper = np.quantile(agreements, [0.025, 0.975], axis=1)
+    reached = agreements >= threshold
+    order = np.argsort(-agreements.mean(axis=1), kind="stable")
+    candidates = tuple(
+        Candidate(
+            names[one],
+            float(agreements[one].mean()),
+            float(lower[one]),
+            float(upper[one]),
+            float(reached[one].mean()),
         )
-        served_by[names[target]] = names[best]
-    alone = tuple(names[number] for number in range(count) if serves[:, number].sum() == 1)
-    return Cover(tuple(names[number] for number in chosen), served_by, alone)
+        for one in order
+    )
+    some = float(reached.any(axis=0).mean())
+    answer: Answer = "yes" if candidates[0].probability >= SURE else "no" if some <= 1 - SURE else "too few"
+    more = _more(agreements[order[0]], threshold, measured) if answer == "too few" else 0
+    return ProxyChoice(candidates, threshold, measured, some, answer, more)
 
 
-def _exact_cover(serves: NDArray[np.bool_], worth: Floats) -> tuple[int, ...]:
-    """Branch over the targets that the fewest proxies serve; the greedy cover bounds the depth."""
-    best: tuple[int, float, tuple[int, ...]] = (len(serves) + 1, 0.0, ())
+def _more(agreements: Floats, threshold: float, measured: int) -> int | None:
+    """Measurements that settle a proxy whose agreement may be one of `agreements`, if their deviation falls as usual.
 
-    def search(chosen: tuple[int, ...], covered: NDArray[np.bool_]) -> None:
-        nonlocal best
-        if covered.all():
-            value = float(worth[list(chosen)].max(axis=0).sum())
-            best = min(best, (len(chosen), -value, chosen))
-            return
-        if len(chosen) + 1 > best[0]:
-            return
-        hardest = int(np.argmin(np.where(covered, len(serves) + 1, serves.sum(axis=0))))
-        for proxy in sorted(np.flatnonzero(serves[:, hardest]), key=lambda one: -int((serves[one] & ~covered).sum())):
-            search((*chosen, int(proxy)), covered | serves[proxy])
-
-    search((), np.zeros(len(serves), bool))
-    return tuple(sorted(best[2]))
+    In Fisher's z it falls with the root of the number of measurements.
+    """
+    z = np.arctanh(np.clip(agreements, -1 + 1e-9, 1 - 1e-9))
+    gap = abs(float(z.mean()) - math.atanh(threshold))
+    needed = measured * (_SURE_Z * float(z.std()) / max(gap, 1e-9)) ** 2
+    return max(math.ceil(needed) - measured, 1) if needed <= _MOST else None
 
 
 def _agreements(columns: Floats, drawn: Floats) -> Floats:
@@ -121,33 +138,6 @@ def _agreements(columns: Floats, drawn: Floats) -> Floats:
     scale = np.outer(np.linalg.norm(left, axis=1), np.linalg.norm(right, axis=1))
     found: Floats = left @ right.T / scale
     return found
-
-
-def _draws(columns: Floats, known: Floats, y: Floats, rng: np.random.Generator) -> Floats:
-    """Standardised columns that the target may have where the pool has `columns` (n, targets), shape (draws, n).
-
-    `known` (k, targets) are the pool's where the target has y (k,).
-    """
-    targets = columns.shape[1]
-    gram = known @ known.T / targets
-    settings, scores = [], []
-    for mixture in _MIXTURE:
-        for own in _OWN:
-            covariance = mixture**2 * gram + own**2 * np.eye(len(y)) + 1.0
-            settings.append((mixture, own))
-            scores.append(-0.5 * (np.linalg.slogdet(covariance).logabsdet + y @ np.linalg.solve(covariance, y)))
-    weights = np.exp(np.array(scores) - max(scores))
-    drawn = np.empty((_DRAWS, len(columns)))
-    for number, pick in enumerate(rng.choice(len(settings), size=_DRAWS, p=weights / weights.sum())):
-        mixture, own = settings[pick]
-        # Matheron's rule: a draw from the prior, corrected by what it misses of the measurements.
-        parts = mixture / np.sqrt(targets) * rng.standard_normal(targets)
-        level = rng.standard_normal()
-        missed = y - known @ parts - level - own * rng.standard_normal(len(y))
-        gain = np.linalg.solve(mixture**2 * gram + own**2 * np.eye(len(y)) + 1.0, missed)
-        parts += mixture**2 / targets * known.T @ gain
-        drawn[number] = columns @ parts + level + gain.sum() + own * rng.standard_normal(len(columns))
-    return drawn
 
 
 def _check(pool_us: Floats, measured: NDArray[np.intp], measured_us: Floats) -> None:

@@ -7,7 +7,7 @@ from typing import Literal, TypeAlias
 
 import msgspec
 
-from hwbench.transfer.agreement import MONOTONE, Agreement, student, undone
+from hwbench.transfer.agreement import MONOTONE, Agreement, in_samples, student, undone
 
 Answer: TypeAlias = Literal["yes", "no", "too few"]
 
@@ -35,8 +35,8 @@ def judge(found: Agreement, threshold: float = MONOTONE) -> Verdict:
     if found.spearman is None or not math.isfinite(found.z):
         return Verdict("too few", threshold, None)
     width = student(found.n, _LEVEL) * math.hypot(found.z_architectures, found.z_noise)
-    gap = found.z - math.atanh(threshold * found.attenuation)
-    bound = undone(found.z - math.copysign(width, gap), found.attenuation)
+    gap = found.z - math.atanh(float(in_samples(threshold * found.attenuation, found.n)))
+    bound = undone(found.z - math.copysign(width, gap), found.attenuation, found.n)
     if abs(gap) > width:
         return Verdict("yes" if gap > 0 else "no", threshold, bound)
     # The deviation over architectures falls with the root of their number, that of the noise does not.

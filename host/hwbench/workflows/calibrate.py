@@ -7,30 +7,22 @@ from pathlib import Path
 
 import msgspec
 import numpy as np
-from numpy.typing import NDArray
 
 from hwbench import files, spaces
 from hwbench.devices import Device
 from hwbench.errors import DataError, UsageError
 from hwbench.measure.campaign import Progress
-from hwbench.measure.statistics import Floats
 from hwbench.spaces.encodings import block_counts, block_stages
 from hwbench.spaces.space import Space
-from hwbench.tables import lookup, matrix, opening
+from hwbench.tables import lookup, opening
 from hwbench.tables.lookup import Calibration, CorrectedRow, LookupTable
 from hwbench.tables.source import own_deviation, refuse_missing, shared_deviation
 from hwbench.transfer.calibration import Corrections, corrections
 from hwbench.workflows import verify as verifying
+from hwbench.workflows.target_networks import Networks, read_networks
 
 _NORMAL_975 = 1.959964
 _SMALLEST_DEVIATION = 1e-3
-
-
-class Networks(msgspec.Struct, frozen=True):
-    """Whole networks, architectures (n, positions), and what was measured of them (n,)."""
-
-    architectures: NDArray[np.uint8]
-    measured_us: Floats
 
 
 class CalibrationResult(msgspec.Struct, frozen=True):
@@ -76,8 +68,9 @@ def calibrate(
         found = verifying.verify(
             path, networks, seed=own_seed, preset=preset, device=device, keep=False, on_progress=on_progress
         )
-        files.save(output.with_name(f"{output.stem}.{name}.json"), verifying.KIND, verifying.VERSION, found)
-        return _of_verification(found, space)
+        beside = output.with_name(f"{output.stem}.{name}.json")
+        files.save(beside, verifying.KIND, verifying.VERSION, found)
+        return read_networks(beside, space)
 
     others: Networks | None = None
     if measured is None:
@@ -121,28 +114,6 @@ def calibration_of(
         after=verifying.additivity_of(after, tested, seed),
         held_out=others is not None,
         reason=found.reason,
-    )
-
-
-def read_networks(path: Path, space: Space) -> Networks:
-    """Networks of a verification, or of a matrix of one target. Raises DataError for others."""
-    if files.kind_of(path) == verifying.KIND:
-        return _of_verification(verifying.load_verification(path), space)
-    if files.kind_of(path) != matrix.KIND:
-        raise DataError(
-            f"{path} holds no whole networks.", hint="Give a file that `table verify` wrote, or a matrix of one target."
-        )
-    found = matrix.load(path)
-    if len(found.columns) != 1 or found.space != space.name or found.metric != "latency_us":
-        raise DataError(f"{path} is not a matrix of latencies of one target and of {space.name}.")
-    known = np.isfinite(found.values[:, 0])
-    return Networks(space.check(found.encoded[known].astype(np.int64)), found.values[known, 0])
-
-
-def _of_verification(found: verifying.Verification, space: Space) -> Networks:
-    return Networks(
-        space.check([network.architecture for network in found.networks]),
-        np.array([network.measured_us for network in found.networks]),
     )
 
 

@@ -137,13 +137,15 @@ class AdaProxy:
 
     def __init__(self, stage: Stage) -> None:
         from hwbench import spaces
-        from hwbench.spaces.encodings import one_hot
+        from hwbench.spaces.encodings import choice_labels, label_counts, one_hot
         from hwbench.transfer.adaproxy import proxy_weights
 
         space = spaces.get(stage.matrix.space)
         self.references = no_places()
         self._names = stage.sources
-        self._encoded = one_hot(space, architectures_of(stage.matrix))
+        archs = architectures_of(stage.matrix)
+        self._encoded, self._labels = one_hot(space, archs), choice_labels(space)
+        self._features = (self._encoded, label_counts(space, archs))
         heads = [stage.matrix.column(name)[: stage.first] for name in stage.sources]
         self._weights = [proxy_weights(self._encoded[: stage.first], space.choice_counts, head) for head in heads]
         self._fitted = np.stack([self._as_latency(*both) for both in zip(self._weights, heads, strict=True)], axis=1)
@@ -151,9 +153,9 @@ class AdaProxy:
     def adapt(self, measured: Places, latency_us: Floats, wanted: Places) -> Guess:
         from hwbench.transfer import adaproxy, proxy
 
-        best = proxy.choose(self._names, self._fitted, measured, latency_us)[0].proxy
+        best = proxy.choose(self._names, self._fitted, measured, latency_us, features=self._features).best.proxy
         weights = self._weights[self._names.index(best)]
-        adapted = adaproxy.adapt(weights, self._encoded[measured], latency_us)
+        adapted = adaproxy.adapt(weights, self._encoded[measured], latency_us, labels=self._labels)
         return Guess(adapted.predict(self._encoded[wanted]))
 
     def _as_latency(self, weights: Floats, known: Floats) -> Floats:

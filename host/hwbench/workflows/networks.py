@@ -1,4 +1,4 @@
-"""Whole networks of a table's space, measured on the table's own target."""
+"""Whole networks of a space, measured on a device, which may have to be the target of a table."""
 
 from __future__ import annotations
 
@@ -8,14 +8,13 @@ from typing import TypeVar
 
 import msgspec
 
-from hwbench import spaces
 from hwbench.devices import Device, LocalDevice
 from hwbench.errors import Incomparable
 from hwbench.measure.campaign import Campaign, Progress, run
 from hwbench.measure.session import Session
 from hwbench.models.formats import FORMATS, Delegate, Engine, Precision
 from hwbench.records import DeviceRecord, Target
-from hwbench.spaces.space import Architectures
+from hwbench.spaces.space import Architectures, Space
 from hwbench.tables.lookup import LookupTable
 from hwbench.workflows.model_rows import anchor_models, exporting, network_models, write_rows
 from hwbench.workflows.settings import MeasureOptions, baseline_store, campaign_settings, target_of
@@ -24,7 +23,7 @@ T = TypeVar("T")
 
 
 class Bench(msgspec.Struct, frozen=True):
-    """A device that was found to be the target of a table, with the options that make it so."""
+    """A device and the options that make it a target."""
 
     device: Device
     record: DeviceRecord
@@ -47,9 +46,15 @@ def bench_of(table: LookupTable, path: Path, device: Device | None, preset: str 
     return Bench(device, record, target, options)
 
 
+def bench_for(device: Device, options: MeasureOptions) -> Bench:
+    """Where to measure networks that belong to no table yet."""
+    record = device.record()
+    return Bench(device, record, target_of(device, record.id, options), options)
+
+
 def measure(
     bench: Bench,
-    table: LookupTable,
+    space: Space,
     architectures: Architectures,
     folder: Path,
     decisive: Mapping[str, str],
@@ -62,7 +67,6 @@ def measure(
 
     The session lies in `folder` until `finish` has returned; `decisive` is what must agree for it to be continued.
     """
-    space = spaces.get(table.space)
     if not resume and folder.exists():
         Session(folder, ()).remove()
     with bench.device.lock():

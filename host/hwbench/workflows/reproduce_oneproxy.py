@@ -11,7 +11,7 @@ import numpy as np
 from hwbench import spaces
 from hwbench.errors import DataError, UsageError
 from hwbench.measure.statistics import spearman
-from hwbench.spaces.encodings import one_hot
+from hwbench.spaces.encodings import choice_labels, one_hot
 from hwbench.tables import flaws, formats
 from hwbench.tables.flaws import Flaw
 from hwbench.tables.formats.published import published
@@ -25,7 +25,7 @@ SEEDS = 20
 _LATENCIES = published("oneproxy/latency.csv")
 _TOLERANCE = 0.015
 # Spearman of the proxy as it is, then after adaptation with each of MEASURED: a re-implementation's figures.
-_PUBLISHED = {
+PAIRS = {
     ("true_vpu", "eagle_gtx"): (0.694, 0.60, 0.735, 0.837, 0.881),
     ("rice_pixel3", "rice_edgegpu"): (0.512, 0.51, 0.787, 0.918, 0.952),
     ("rice_pixel3", "rice_raspi4"): (0.951, 0.944, 0.941, 0.946, 0.951),
@@ -67,11 +67,11 @@ def oneproxy(data: Path | None = None, pairs: Sequence[tuple[str, str]] = ()) ->
         for target in pair:
             matrix.column(target)
     found = agreements([Observed(target, matrix.column(target)) for target in matrix.targets])
-    chosen = tuple(pairs) or (_best_pairs(matrix, found) if own else tuple(_PUBLISHED))
+    chosen = tuple(pairs) or (_best_pairs(matrix, found) if own else tuple(PAIRS))
     rows = tuple(_adaptation(matrix, proxy, target) for proxy, target in chosen)
     checks: list[Check] = []
     for row in () if own else rows:
-        expected = _PUBLISHED.get((row.proxy, row.target))
+        expected = PAIRS.get((row.proxy, row.target))
         if expected is None:
             continue
         name = f"{row.proxy} for {row.target}"
@@ -97,7 +97,7 @@ def parse_pairs(text: str) -> tuple[tuple[str, str], ...]:
 
 def _adaptation(matrix: LatencyMatrix, proxy: str, target: str) -> Adaptation:
     space = spaces.get(matrix.space)
-    encoded = one_hot(space, np.array(matrix.architectures))
+    encoded, labels = one_hot(space, np.array(matrix.architectures)), choice_labels(space)
     weights = adaproxy.proxy_weights(encoded, space.choice_counts, matrix.column(proxy))
     known = np.flatnonzero(np.isfinite(matrix.column(target)))
     encoded, latencies = encoded[known], matrix.column(target)[known]
@@ -107,7 +107,7 @@ def _adaptation(matrix: LatencyMatrix, proxy: str, target: str) -> Adaptation:
         figures, used = [], 0
         for seed in range(SEEDS):
             chosen = np.random.default_rng(seed).choice(len(known), count, replace=False)
-            found = adaproxy.adapt(weights, encoded[chosen], latencies[chosen])
+            found = adaproxy.adapt(weights, encoded[chosen], latencies[chosen], labels=labels)
             rest = np.setdiff1d(np.arange(len(known)), chosen)
             figures.append(spearman(found.predict(encoded[rest]), latencies[rest]))
             used += found.accepted

@@ -284,7 +284,9 @@ def _verify(
     bench = bench_of(table, path, device, preset, question.settings.seed)
     decisive = {"table": table.created_at, "architectures": sha256(architectures.tobytes())}
     folder = path.with_name(f"{path.name}.search.session")
-    return measure(bench, table, architectures, folder, decisive, finish, resume=resume, on_progress=on_progress)
+    return measure(
+        bench, spaces.get(table.space), architectures, folder, decisive, finish, resume=resume, on_progress=on_progress
+    )
 
 
 def _measured(number: int, limit: Limit, found: Measurement) -> Measured:

@@ -86,7 +86,7 @@ def verify(
 
     decisive = {"table": table.created_at, "networks": str(networks), "seed": str(seed)}
     folder = path.with_name(f"{path.name}.verify.session")
-    return measure(bench, table, architectures, folder, decisive, finish, resume=resume, on_progress=on_progress)
+    return measure(bench, space, architectures, folder, decisive, finish, resume=resume, on_progress=on_progress)
 
 
 def additivity_of(predicted_us: NDArray[np.float64], measured_us: NDArray[np.float64], seed: int) -> Additivity:
