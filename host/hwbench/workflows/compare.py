@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import itertools
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from pathlib import Path
 
 import msgspec
@@ -11,9 +11,9 @@ import numpy as np
 from numpy.typing import NDArray
 
 from hwbench import spaces
-from hwbench.errors import DataError, Incomparable, UsageError
+from hwbench.errors import Incomparable, UsageError
 from hwbench.spaces.space import Space
-from hwbench.tables import flaws, opening
+from hwbench.tables import flaws
 from hwbench.tables import matrix as matrices
 from hwbench.tables.flaws import Flaw
 from hwbench.tables.lookup import LookupTable
@@ -21,8 +21,10 @@ from hwbench.tables.matrix import LatencyMatrix
 from hwbench.tables.opening import AnyTable
 from hwbench.tables.source import own_deviation
 from hwbench.transfer.agreement import Agreement, Observed, agreements, kendall, noise_ceiling, top_overlap
+from hwbench.transfer.predictor_file import Predictor
 from hwbench.transfer.ranks import Floats, Redraw
 from hwbench.transfer.verdict import Verdict, judge
+from hwbench.workflows import sources
 
 _BREAKERS = 5
 
@@ -72,12 +74,9 @@ def compare(paths: Sequence[Path], *, networks: int = 1000, seed: int = 0, space
 
     Raises DataError or UsageError for files that cannot be compared, Incomparable for emulated results, MissingRows.
     """
-    contents = {path: opening.load(path) for path in paths}
-    _require_latency(contents)
+    contents = {path: sources.load(path) for path in paths}
     found = [one for one in contents.values() if isinstance(one, LatencyMatrix)]
     tables = {path: one for path, one in contents.items() if not isinstance(one, LatencyMatrix)}
-    for path, table in tables.items():
-        opening.refuse_emulated(path, table)
     named = {one.space for one in contents.values() if one.space is not None} if space_name is None else {space_name}
     if len(named) != 1:
         raise Incomparable(
@@ -96,10 +95,11 @@ def compare(paths: Sequence[Path], *, networks: int = 1000, seed: int = 0, space
     elif space is not None:
         archs = space.sample(networks, seed).astype(float)
     by_target: dict[str, AnyTable] = {}
-    for table, target in zip(tables.values(), _names(tables), strict=True):
+    for table, target in zip(tables.values(), sources.target_names(tables), strict=True):
         if space is None:
             raise TypeError(name)
-        by_target[target] = table
+        if not isinstance(table, Predictor):
+            by_target[target] = table
         targets.append(_of_table(target, table, space, space.check(archs.astype(np.int64))))
     if len(targets) < 2:
         raise UsageError("There is one target alone.", hint="Give a second table, or a matrix of several targets.")
@@ -133,25 +133,12 @@ def clusters(targets: Sequence[str], pairs: Sequence[Pair]) -> tuple[tuple[str, 
     return tuple(tuple(target for target in targets if target in own) for own in sets)
 
 
-def _names(tables: Mapping[Path, AnyTable]) -> list[str]:
-    """A name for each table's target; where two would be the same, the file's name."""
-    named = [_target(table) for table in tables.values()]
-    return [
-        name if named.count(name) == 1 else path.stem if named.count(path.stem) == 0 else str(path)
-        for name, path in zip(named, tables, strict=True)
-    ]
+def _of_table(target: str, table: AnyTable | Predictor, space: Space, archs: NDArray[np.uint8]) -> Observed:
+    """Sums of rows; redrawn, each row varies as its interval says, and sums by their additivity error.
 
-
-def _target(table: AnyTable) -> str:
-    if not isinstance(table, LookupTable):
-        return table.target
-    own = table.target
-    return f"{own.device_id} {own.engine.name} {own.delegate} {own.precision} b{own.batch} t{own.threads}"
-
-
-def _of_table(target: str, table: AnyTable, space: Space, archs: NDArray[np.uint8]) -> Observed:
-    """Sums of rows; redrawn, each row varies as its interval says, and sums by their additivity error."""
-    sums = opening.source_of(table, space).predict(archs).mean_us
+    A predictor's values are taken as they are: its errors are no timing noise.
+    """
+    sums = sources.source_of(table, space).predict(archs).mean_us
     if not isinstance(table, LookupTable):
         return Observed(target, sums)
     known = table.calibrated()
@@ -193,10 +180,3 @@ def _values(table: AnyTable) -> dict[str, float]:
     if table.kind != "block":
         return {}
     return {key: row.value for key, row in table.values().items()}
-
-
-def _require_latency(contents: Mapping[Path, AnyTable | LatencyMatrix]) -> None:
-    """Raises DataError naming the first file that holds another metric."""
-    for path, one in contents.items():
-        if one.metric != "latency_us":
-            raise DataError(f"{path} holds {one.metric}, not latencies.")
