@@ -16,6 +16,7 @@ if TYPE_CHECKING:
     from hwbench.tables.lookup import LookupTable
     from hwbench.tables.lookup import load as load_table
     from hwbench.tables.source import TableSource
+    from hwbench.workflows.adapt import AdaptResult, adapt
     from hwbench.workflows.calibrate import calibrate
     from hwbench.workflows.diff import diff
     from hwbench.workflows.fit import fit
@@ -24,9 +25,11 @@ if TYPE_CHECKING:
     from hwbench.workflows.search import SearchResult, find_architectures
     from hwbench.workflows.search_tables import Question, search_tables
     from hwbench.workflows.settings import MeasureOptions
+    from hwbench.workflows.sources import latency_source
     from hwbench.workflows.verify import Verification, verify
 
 _HOMES = {
+    "AdaptResult": ("hwbench.workflows.adapt", "AdaptResult"),
     "HwbenchError": ("hwbench.errors", "HwbenchError"),
     "LookupTable": ("hwbench.tables.lookup", "LookupTable"),
     "MeasureOptions": ("hwbench.workflows.settings", "MeasureOptions"),
@@ -38,10 +41,12 @@ _HOMES = {
     "SearchResult": ("hwbench.workflows.search", "SearchResult"),
     "TableSource": ("hwbench.tables.source", "TableSource"),
     "Verification": ("hwbench.workflows.verify", "Verification"),
+    "adapt": ("hwbench.workflows.adapt", "adapt"),
     "calibrate": ("hwbench.workflows.calibrate", "calibrate"),
     "diff": ("hwbench.workflows.diff", "diff"),
     "fit": ("hwbench.workflows.fit", "fit"),
     "find_architectures": ("hwbench.workflows.search", "find_architectures"),
+    "latency_source": ("hwbench.workflows.sources", "latency_source"),
     "load_table": ("hwbench.tables.lookup", "load"),
     "profile": ("hwbench.workflows.profile", "profile"),
     "profile_models": ("hwbench.workflows.profile_models", "profile_models"),
@@ -50,6 +55,7 @@ _HOMES = {
 }
 
 __all__ = [
+    "AdaptResult",
     "HwbenchError",
     "Latency",
     "Limit",
@@ -61,10 +67,12 @@ __all__ = [
     "SearchResult",
     "TableSource",
     "Verification",
+    "adapt",
     "calibrate",
     "diff",
     "find_architectures",
     "fit",
+    "latency_source",
     "load_table",
     "profile",
     "profile_models",

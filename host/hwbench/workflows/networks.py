@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping
 from pathlib import Path
-from typing import TypeVar
+from typing import Protocol, TypeVar
 
 import msgspec
 
@@ -21,6 +21,13 @@ from hwbench.workflows.model_rows import anchor_models, exporting, network_model
 from hwbench.workflows.settings import MeasureOptions, baseline_store, campaign_settings, target_of
 
 T = TypeVar("T")
+
+
+class OfSpace(Protocol):
+    """What says the full name of a space: a table, or a predictor's origin."""
+
+    @property
+    def space(self) -> str: ...
 
 
 class Bench(msgspec.Struct, frozen=True):
@@ -49,7 +56,7 @@ def bench_of(table: LookupTable, path: Path, device: Device | None, preset: str 
 
 def measure(
     bench: Bench,
-    table: LookupTable,
+    table: OfSpace,
     architectures: Architectures,
     folder: Path,
     decisive: Mapping[str, str],
@@ -58,7 +65,7 @@ def measure(
     resume: bool = False,
     on_progress: Callable[[Progress], None] = lambda _: None,
 ) -> T:
-    """What `finish` makes of a campaign over the networks, `network-0`, `network-1`, ... as ids.
+    """What `finish` makes of a campaign over networks of the table's space, `network-0`, `network-1`, ... as ids.
 
     The session lies in `folder` until `finish` has returned; `decisive` is what must agree for it to be continued.
     """
