@@ -16,7 +16,7 @@ from typer.testing import CliRunner
 
 from hwbench import files
 from hwbench.cli.main import app
-from hwbench.errors import DataError, Incomparable, MissingRows, UsageError
+from hwbench.errors import DataError, DeviceBusy, Incomparable, MissingRows, UsageError
 from hwbench.measure.statistics import spearman
 from hwbench.spaces.encodings import one_hot
 from hwbench.tables import lookup, matrix
@@ -121,6 +121,19 @@ def test_what_was_measured_before_ctrl_c_is_not_measured_again(tmp_path: Path, s
     if stops_at > 1:
         assert found.measured == expected.measured
     assert not (tmp_path / "p.json.session").exists()
+
+
+def test_a_busy_device_leaves_nothing_behind(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    def busy() -> Any:
+        raise DeviceBusy("another measures")
+
+    device = WeighingDevice()
+    with monkeypatch.context() as patch:
+        patch.setattr(device, "lock", busy)
+        with pytest.raises(DeviceBusy):
+            on_device(tmp_path, device)
+    assert not (tmp_path / "p.json.session").exists()
+    assert on_device(tmp_path, device).path.exists()
 
 
 def test_files_in_the_way_are_not_overwritten(tmp_path: Path) -> None:
@@ -317,7 +330,7 @@ def test_the_command_on_a_device(tmp_path: Path, monkeypatch: pytest.MonkeyPatch
     assert "15 whole networks were measured on the target: 10 picked, 3 held out, 2 repeated" in shown
     assert "which are few" in shown
     assert "measured again" in shown
-    assert "its own second run" in shown
+    assert "with its own second run" in shown
 
 
 def test_settings_of_the_measurement_belong_to_the_target(tmp_path: Path) -> None:

@@ -26,9 +26,7 @@ def predictor_view(found: Predictor) -> RenderableType:
         *(_repeat_line(one.first_us, one.again_us) for one in found.repeated),
     ]
     if found.ceiling is not None:
-        lines.append(
-            f"the target agrees with its own second run by {found.ceiling:.3f} over the space: no predictor can more"
-        )
+        lines.append(f"Spearman of the target with its own second run, over the space: {found.ceiling:.3f}")
     if found.prospect is not None:
         lines.append(_prospect_line(found))
     if isinstance(found.model, AdaptedProxy):
@@ -108,7 +106,7 @@ def _prospect_line(found: Predictor) -> str:
     assert one is not None
     now = f"expected Spearman with a measurement, over the space: {one.now:.3f}"
     if not one.more:
-        return f"{now}; more measurements would add less than {ENOUGH} each three, so these are enough"
+        return f"{now}; three more would add less than {ENOUGH}, so these are enough"
     return f"{now}; {one.more} more would make it {one.then:.3f} (--samples {found.counted.picked + one.more})"
 
 

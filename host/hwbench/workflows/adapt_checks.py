@@ -106,7 +106,7 @@ def _that_ran(pool: Pool, adaptation: Adaptation, picked: Places, stage: Stage) 
 
 
 def _failed(stage: Stage) -> str:
-    return f"{len(stage.failures)} of {len(stage.asked)} networks gave no latency: {stage.failures[0]}."
+    return f"{len(stage.failures)} of {stage.asked} networks gave no latency: {stage.failures[0]}."
 
 
 def _predicted(source: LatencySource, networks: Sequence[Network]) -> tuple[HeldOut, ...]:

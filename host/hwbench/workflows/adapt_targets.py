@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping
 from datetime import UTC, datetime
-from functools import cached_property
 from pathlib import Path
 from typing import Protocol
 
@@ -13,10 +12,10 @@ import numpy as np
 from numpy.typing import NDArray
 
 from hwbench import files
-from hwbench.errors import CorruptFile, DataError, Incomparable
+from hwbench.errors import DataError, Incomparable
 from hwbench.files import sha256
 from hwbench.measure.campaign import Campaign, Progress
-from hwbench.measure.session import Session
+from hwbench.measure.session import Session, in_the_way, require_settings
 from hwbench.records import EMULATED, Target
 from hwbench.spaces.space import Architectures, Space
 from hwbench.tables.lookup import SamplesFile, target_name
@@ -36,12 +35,23 @@ _SAME = ("device_id", "engine", "delegate", "precision", "batch", "threads", "re
 
 
 class Stage(msgspec.Struct, frozen=True):
-    """What one campaign brought of the architectures `asked`, those left out that gave no latency and why."""
+    """What one campaign brought: networks, and why others gave no latency."""
 
-    asked: tuple[Choices, ...]
     networks: tuple[Network, ...]
     failures: tuple[str, ...] = ()
     samples: SamplesFile | None = None
+
+    @property
+    def asked(self) -> int:
+        """How many networks were to be measured."""
+        return len(self.networks) + len(self.failures)
+
+
+class _Measured(msgspec.Struct, frozen=True):
+    """A stage as it is kept, with all that decided it."""
+
+    settings: dict[str, str]
+    stage: Stage
 
 
 class AdaptationTarget(Protocol):
@@ -78,7 +88,7 @@ class AdaptationTarget(Protocol):
 class DeviceTarget:
     """A device; each stage is a campaign. Its session lies in `folder`, and raw samples are kept beside `output`.
 
-    `decisive` is what must agree for a run to be continued. Measuring raises UsageError when another is in the way.
+    `decisive` is what must agree for a run to be continued. Raises UsageError when an unfinished one is in the way.
     """
 
     held_out = 3
@@ -93,6 +103,8 @@ class DeviceTarget:
         resume: bool,
         on_progress: Callable[[Progress], None],
     ) -> None:
+        if folder.exists() and not resume:
+            raise in_the_way(folder)
         created = datetime.now(UTC).isoformat(timespec="seconds")
         self.name = target_name(bench.target)
         self.origin = Origin(space.name, bench.target, bench.record, bench.options.preset, created)
@@ -100,18 +112,12 @@ class DeviceTarget:
         self._space = space
         self._output = output
         self._folder = folder
-        self._decisive = dict(decisive)
-        self._resume = resume
+        self._decisive = decisive
         self._on_progress = on_progress
 
     @property
     def notes(self) -> tuple[str, ...]:
         return self._bench.device.notes
-
-    @cached_property
-    def _session(self) -> Session:
-        """Begun by the first measurement: what is refused before leaves nothing."""
-        return Session.open(self._folder, self._decisive, self._resume)
 
     def can_measure(self, architectures: Architectures) -> NDArray[np.bool_]:
         return np.ones(len(architectures), bool)
@@ -120,30 +126,34 @@ class DeviceTarget:
         return _random_others(self._space, known, count, seed)
 
     def measure(self, stage: str, architectures: Architectures) -> Stage:
-        """Raises Incomparable when the device is an emulated one, and what measuring raises."""
-        path = self._session.folder / f"{stage}.json"
-        found = files.load(path, KIND, VERSION, Stage) if path.exists() else self._measured(stage, architectures, path)
-        if found.asked != _rows(architectures):
-            raise CorruptFile(f"{path} holds other networks than are asked for.", hint="Add --overwrite to begin anew.")
+        """Raises Incomparable when the device is an emulated one, UsageError for other settings than the run was begun
+        with, and what measuring raises."""
+        path = self._folder / f"{stage}.json"
+        settings = {**self._decisive, "architectures": sha256(architectures.tobytes())}
+        if path.exists():
+            kept = files.load(path, KIND, VERSION, _Measured)
+            require_settings(self._folder, kept.settings, settings)
+            found = kept.stage
+        else:
+            found = self._measured(stage, architectures, settings, path)
         if any(EMULATED in network.flags for network in found.networks):
             self.close()
             raise Incomparable(f"{self._bench.device.name} is emulated: its times are no latencies.")
         return found
 
     def close(self) -> None:
-        self._session.remove()
+        Session(self._folder, ()).remove()
 
-    def _measured(self, stage: str, architectures: Architectures, path: Path) -> Stage:
+    def _measured(self, stage: str, architectures: Architectures, settings: dict[str, str], path: Path) -> Stage:
         def finish(campaign: Campaign, session: Session) -> Stage:
             samples = write_samples(self._output.with_name(f"{self._output.stem}.{stage}.json"), session)
             found = msgspec.structs.replace(_stage(architectures, campaign), samples=samples)
-            files.save(path, KIND, VERSION, found)
+            files.save(path, KIND, VERSION, _Measured(settings, found))
             return found
 
-        folder = self._session.folder / stage
-        decisive = {"architectures": sha256(architectures.tobytes())}
+        folder = self._folder / stage
         return measure(
-            self._bench, self.origin, architectures, folder, decisive, finish,
+            self._bench, self.origin, architectures, folder, settings, finish,
             resume=folder.exists(), on_progress=self._on_progress,
         )  # fmt: skip
 
@@ -180,7 +190,7 @@ class FileTarget:
     def measure(self, stage: str, architectures: Architectures) -> Stage:
         values = self._source.predict(architectures).mean_us.tolist()
         rows = _rows(architectures)
-        return Stage(rows, tuple(Network(row, value) for row, value in zip(rows, values, strict=True)))
+        return Stage(tuple(Network(row, value) for row, value in zip(rows, values, strict=True)))
 
     def close(self) -> None:
         pass
@@ -201,7 +211,7 @@ def _stage(architectures: Architectures, campaign: Campaign) -> Stage:
         else:
             deviation = own_deviation(one, campaign.estimates.spread)
             networks.append(Network(row, one.value_us, one.lower_us, one.upper_us, one.flags, deviation))
-    return Stage(rows, tuple(networks), tuple(failures))
+    return Stage(tuple(networks), tuple(failures))
 
 
 def _random_others(space: Space, known: Architectures, count: int, seed: int) -> Architectures:
