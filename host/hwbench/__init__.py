@@ -18,6 +18,8 @@ if TYPE_CHECKING:
     from hwbench.tables.source import TableSource
     from hwbench.workflows.adapt import AdaptResult, adapt
     from hwbench.workflows.calibrate import calibrate
+    from hwbench.workflows.compare import compare
+    from hwbench.workflows.comparison import Comparison
     from hwbench.workflows.diff import diff
     from hwbench.workflows.fit import fit
     from hwbench.workflows.profile import ProfileResult, profile
@@ -30,6 +32,7 @@ if TYPE_CHECKING:
 
 _HOMES = {
     "AdaptResult": ("hwbench.workflows.adapt", "AdaptResult"),
+    "Comparison": ("hwbench.workflows.comparison", "Comparison"),
     "HwbenchError": ("hwbench.errors", "HwbenchError"),
     "LookupTable": ("hwbench.tables.lookup", "LookupTable"),
     "MeasureOptions": ("hwbench.workflows.settings", "MeasureOptions"),
@@ -43,6 +46,7 @@ _HOMES = {
     "Verification": ("hwbench.workflows.verify", "Verification"),
     "adapt": ("hwbench.workflows.adapt", "adapt"),
     "calibrate": ("hwbench.workflows.calibrate", "calibrate"),
+    "compare": ("hwbench.workflows.compare", "compare"),
     "diff": ("hwbench.workflows.diff", "diff"),
     "fit": ("hwbench.workflows.fit", "fit"),
     "find_architectures": ("hwbench.workflows.search", "find_architectures"),
@@ -56,6 +60,7 @@ _HOMES = {
 
 __all__ = [
     "AdaptResult",
+    "Comparison",
     "HwbenchError",
     "Latency",
     "Limit",
@@ -69,6 +74,7 @@ __all__ = [
     "Verification",
     "adapt",
     "calibrate",
+    "compare",
     "diff",
     "find_architectures",
     "fit",

@@ -12,6 +12,7 @@ from pathlib import Path
 
 import pytest
 
+from hwbench.tables import pool
 from tests.conftest import ROOT, TEST_CACHE, TINY
 from tests.integration.bundles import built
 
@@ -24,7 +25,7 @@ def installed(tmp_path_factory: pytest.TempPathFactory) -> Path:
     folder = tmp_path_factory.mktemp("wheel")
     source = folder / "source"
     leave = shutil.ignore_patterns("__pycache__", "_bundles")
-    for name in ("host", "device_runtime", "android_harness"):
+    for name in ("host", "device_runtime", "android_harness", "lookup_tables"):
         shutil.copytree(ROOT / name, source / name, ignore=leave)
     for name in ("pyproject.toml", "README.md", "LICENSE", "CHANGELOG.md"):
         shutil.copy(ROOT / name, source)
@@ -79,3 +80,14 @@ def test_an_installed_wheel_has_the_scripts_of_phones(installed: Path, tmp_path:
         command = [str(installed / "bin" / "python"), "-c", where.format(script.name)]
         printed = subprocess.run(command, cwd=tmp_path, env=environment, capture_output=True, text=True, check=True)
         assert printed.stdout == script.read_text()
+
+
+def test_an_installed_wheel_has_the_pool(installed: Path, tmp_path: Path) -> None:
+    environment = {key: value for key, value in os.environ.items() if key != "PYTHONPATH"}
+    command = [str(installed / "bin" / "hwbench"), "table", "pool", "--json"]
+    done = subprocess.run(command, cwd=tmp_path, env=environment, capture_output=True, text=True, check=True)
+    document = json.loads(done.stdout)
+    assert Path(document["folder"]).is_relative_to(installed)
+    assert (Path(document["folder"]) / "README.md").exists()
+    assert [one["name"] for one in document["tables"]] == list(pool.paths(ROOT / "lookup_tables"))
+    assert not list(Path(document["folder"]).rglob("*.samples.jsonl.gz"))

@@ -233,6 +233,21 @@ def test_tables_and_matrices_make_one_pool(tmp_path: Path) -> None:
     assert "(sums of blocks)" in shown
 
 
+def test_without_files_the_pool_is_what_came_with_hwbench(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    shipped = tmp_path / "shipped" / "device"
+    shipped.mkdir(parents=True)
+    for seed in range(3):
+        weighed_table(shipped / f"{SPACE.name}--litert-xnnpack-fp32-b1-t{seed + 1}.json", seed)
+    monkeypatch.setenv("HWBENCH_POOL", str(shipped.parent))
+    found = adapt(device=WeighingDevice(), space=SPACE.name, output=tmp_path / "p.json").predictor
+    assert [column.kind for column in found.pool] == ["sums"] * 3
+    name = f"{SPACE.name}--litert-xnnpack-fp32-t2"
+    single = adapt([name], target=f"{SPACE.name}--litert-xnnpack-fp32-t1", output=tmp_path / "q.json").predictor
+    assert [column.name for column in single.pool] == ["d1 litert xnnpack fp32 b1 t1"]
+    with pytest.raises(DataError, match="the pool has no table of that name"):
+        adapt(["no-such-table"], device=WeighingDevice(), output=tmp_path / "r.json")
+
+
 def test_pools_and_targets_that_cannot_be_used_are_refused(columns: Path, tmp_path: Path) -> None:
     pool = weighed_pool(tmp_path)
     refused = partial(adapt, output=tmp_path / "p.json")

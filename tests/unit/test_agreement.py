@@ -13,7 +13,15 @@ from hwbench.errors import DataError
 from hwbench.tables import formats
 from hwbench.tables.matrix import LatencyMatrix
 from hwbench.transfer import agreement as module
-from hwbench.transfer.agreement import Observed, agreement, agreements, kendall, noise_ceiling, top_overlap
+from hwbench.transfer.agreement import (
+    Observed,
+    agreement,
+    agreements,
+    kendall,
+    measured_ceiling,
+    noise_ceiling,
+    top_overlap,
+)
 from hwbench.transfer.ranks import midranks, redrawn_spearman, resample, resampled_spearman
 from hwbench.transfer.verdict import judge
 from tests.simulated import pair
@@ -112,6 +120,8 @@ def test_ceiling_is_what_a_second_run_reaches() -> None:
     runs = stats.spearmanr(true * one, true * two).statistic
     assert noise_ceiling(first) == pytest.approx(runs, abs=0.02)
     assert noise_ceiling(columns()[0]) is None
+    assert measured_ceiling([true * one, true * two]) == pytest.approx(runs)
+    assert measured_ceiling([true, true * one, true]) == pytest.approx(stats.spearmanr(true, true * one).statistic)
 
 
 @pytest.mark.parametrize(("rho", "noise"), [(0.6, 0.0), (0.9, 0.02), (0.9, 0.1), (0.97, 0.05)])

@@ -30,6 +30,7 @@ from hwbench.spaces.blocks import LinearBlock, Pool, macs, parameters
 from hwbench.spaces.cells import Cell, EdgeConv, EdgePool, NodeAdd, Reduction, Tail
 from hwbench.spaces.encodings import PHYSICAL_FEATURES, one_hot, physical
 from hwbench.spaces.fbnet_blocks import FBNetBlock
+from hwbench.spaces.wording import places, words
 
 widths = st.integers(1, 40).map(lambda n: 8 * n)
 
@@ -348,3 +349,32 @@ def test_hat_is_an_encoding_only() -> None:
 def test_unreadable_names_of_the_other_spaces(name: str) -> None:
     with pytest.raises(UsageError, match=name.replace(".", r"\.")):
         spaces.get(name)
+
+
+@pytest.mark.parametrize("name", [*SMALL, "ofa", "fbnet", "nasbench201", "proxylessnas"])
+def test_every_block_has_words_and_a_place(name: str) -> None:
+    space = spaces.get(name)
+    where = places(space)
+    for block in space.distinct_blocks:
+        assert where[block.key]
+        assert words(block).text.endswith(
+            f"{'x'.join(map(str, block.in_shape))} to {'x'.join(map(str, block.out_shape))}"
+        )
+
+
+def test_words_of_searched_blocks() -> None:
+    mbconv = MBConv((14, 14, 80), 80, 480, 7, skip=True)
+    assert words(mbconv).text == "MBConv 7x7, expand 6, 14x14x80 to 14x14x80"
+    assert words(ConvBlock((8, 8, 3), 16, 3, 2)).text == "convolution 3x3, 8x8x3 to 4x4x16"
+    fb = FBNetBlock((8, 8, 16), 16, 24, 5)
+    assert (words(fb).operator, words(fb).kernel, words(fb).expand) == ("FBNet block", 5, 1.5)
+    assert places(spaces.get("proxylessnas"))[spaces.get("proxylessnas").distinct_blocks[0].key] == ("stem",)
+
+
+def test_spaces_of_the_same_choices() -> None:
+    own = spaces.get("proxylessnas")
+    for name in ("proxylessnas-w1.0-r160-c1000", "proxylessnas-w0.5-r224-c10", "proxylessnas-mobile-r224-c1000"):
+        assert own.same_choices(spaces.get(name))
+    for name in ("ofa", "fbnet", "proxylessnas-w1.0-r224-c1000-d2.2.2.2.2.1"):
+        assert not own.same_choices(spaces.get(name))
+    assert spaces.get("fbnet").same_choices(spaces.get("fbnet-imagenet-r160-c10"))

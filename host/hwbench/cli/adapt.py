@@ -43,7 +43,8 @@ class AdaptMethodName(StrEnum):
 
 def adapt(
     pool: Annotated[
-        list[Path] | None, typer.Option(help="Tables and matrices of other targets, of one space; can be repeated.")
+        list[str] | None,
+        typer.Option(help="Tables and matrices of other targets, of one space; none: those that came with hwbench."),
     ] = None,
     target: Annotated[
         str | None, typer.Option(help="Instead of a device, to try it: a table, or MATRIX:COLUMN, that plays it.")

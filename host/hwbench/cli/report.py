@@ -11,11 +11,13 @@ from hwbench.cli.output import Json, print_json, say
 
 
 def report(
-    tables: Annotated[list[Path], typer.Argument(help="Tables that `hwbench profile` wrote.")],
+    tables: Annotated[
+        list[Path], typer.Argument(help="Tables of `hwbench profile`, comparisons of `hwbench compare --output`.")
+    ],
     output: Annotated[Path, typer.Option("--output", "-o", help="The HTML file.")] = Path("hwbench-report.html"),
     json: Json = False,
 ) -> None:
-    """One HTML file about one or more tables."""
+    """One HTML file about tables and comparisons."""
     from hwbench.reports.html import write_report
 
     write_report(tables, output)

@@ -14,6 +14,7 @@ from hwbench.cli.fit import fit
 from hwbench.cli.opened import device_of_table
 from hwbench.cli.options import AllowOption, DeviceOption, PresetName, PythonOption
 from hwbench.cli.output import Json, print_json, print_view
+from hwbench.cli.pool import pool
 from hwbench.cli.progress import progress_bar
 
 TablePath = Annotated[Path, typer.Argument(help="A table that `hwbench profile` wrote.")]
@@ -28,6 +29,7 @@ app.command()(merge)
 app.command()(diff)
 app.command()(fit)
 app.command()(calibrate)
+app.command()(pool)
 
 
 @app.command()

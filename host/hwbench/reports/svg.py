@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from html import escape
 
 import msgspec
@@ -11,6 +11,7 @@ import msgspec
 from hwbench.reports.units import latency
 
 _CELL_W, _CELL_H, _LEFT, _TOP = 92, 24, 90, 26
+_NARROW_W, _CHARACTER_W, _LONGEST_NAME = 52, 6, 60
 
 
 class Cell(msgspec.Struct, frozen=True):
@@ -26,23 +27,50 @@ def heat_map(rows: Sequence[str], columns: Sequence[str], cells: Sequence[Sequen
     """Cells coloured by the logarithm of their value, light to dark."""
     values = [cell.value for line in cells for cell in line if cell.value]
     low, high = (math.log(min(values)), math.log(max(values))) if values else (0.0, 1.0)
-    parts = [_text(_LEFT + i * _CELL_W + _CELL_W / 2, _TOP - 8, column, "middle") for i, column in enumerate(columns)]
+
+    def share(value: float) -> float:
+        return 0.0 if high == low else (math.log(value) - low) / (high - low)
+
+    return _grid(rows, columns, cells, share, _LEFT, _CELL_W)
+
+
+def correlation_map(names: Sequence[str], cells: Sequence[Sequence[Cell]]) -> str:
+    """A square of correlations, light up to 0.5 and dark at 1; columns are numbered as the rows are."""
+    shown = [f"{number} {name}" for number, name in enumerate(names, start=1)]
+    shown = [name if len(name) <= _LONGEST_NAME else f"{name[: _LONGEST_NAME - 1]}…" for name in shown]
+    left = 20 + _CHARACTER_W * max((len(name) for name in shown), default=0)
+    columns = [str(number) for number in range(1, len(names) + 1)]
+    return _grid(shown, columns, cells, lambda value: min(max(2 * value - 1, 0.0), 1.0), left, _NARROW_W)
+
+
+def _grid(
+    rows: Sequence[str],
+    columns: Sequence[str],
+    cells: Sequence[Sequence[Cell]],
+    share_of: Callable[[float], float],
+    left_margin: float,
+    cell_width: float,
+) -> str:
+    """Cells between labels, each as dark as the share of its value says."""
+    middle = cell_width / 2
+    parts = [
+        _text(left_margin + i * cell_width + middle, _TOP - 8, column, "middle") for i, column in enumerate(columns)
+    ]
     for y, (row, line) in enumerate(zip(rows, cells, strict=True)):
         top = _TOP + y * _CELL_H
-        parts.append(_text(_LEFT - 8, top + 16, row, "end"))
+        parts.append(_text(left_margin - 8, top + 16, row, "end"))
         for x, cell in enumerate(line):
-            share = 0.0 if not cell.value or high == low else (math.log(cell.value) - low) / (high - low)
+            share = share_of(cell.value) if cell.value else 0.0
             fill = "#f4f4f4" if not cell.value else _colour(share)
-            left = _LEFT + x * _CELL_W
+            left = left_margin + x * cell_width
             ink = "#fff" if share > 0.55 else "#222"
             stroke = "#d33" if cell.mark else "#fff"
             parts.append(
-                f'<g><title>{escape(cell.title)}</title><rect x="{left}" y="{top}" width="{_CELL_W - 2}" '
+                f'<g><title>{escape(cell.title)}</title><rect x="{left}" y="{top}" width="{cell_width - 2}" '
                 f'height="{_CELL_H - 2}" fill="{fill}" stroke="{stroke}"/>'
-                f"{_text(left + _CELL_W / 2 - 1, top + 15, cell.text, 'middle', ink)}</g>"
+                f"{_text(left + middle - 1, top + 15, cell.text, 'middle', ink)}</g>"
             )
-    width, height = _LEFT + len(columns) * _CELL_W + 10, _TOP + len(rows) * _CELL_H + 10
-    return _svg(width, height, parts)
+    return _svg(left_margin + len(columns) * cell_width + 10, _TOP + len(rows) * _CELL_H + 10, parts)
 
 
 def scatter(points: Sequence[tuple[float, float, str]], x_label: str, y_label: str) -> str:

@@ -15,7 +15,7 @@ import numpy as np
 
 from hwbench import files
 from hwbench.errors import DataError, Incomparable
-from hwbench.search.quantities import ChoiceScores
+from hwbench.search.quantities import ChoiceScores, Count, Quantity
 from hwbench.spaces.space import Space
 
 _COLUMNS = ("position", "choice", "score")
@@ -28,6 +28,15 @@ class _Outcome(msgspec.Struct, frozen=True):
 
     space: str
     log_probabilities: tuple[tuple[float, ...], ...]
+
+
+def named(text: str, space: Space) -> Quantity:
+    """A score as a user names it: macs, parameters, or the path of a file. Raises as `read` does."""
+    match text:
+        case "macs" | "parameters":
+            return Count(space, text)
+        case _:
+            return read(Path(text), space)
 
 
 def read(path: Path, space: Space) -> ChoiceScores:

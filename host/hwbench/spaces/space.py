@@ -120,6 +120,11 @@ class Space(msgspec.Struct, metaclass=_AbstractStruct, frozen=True, dict=True):
             )
         return array.astype(np.uint8)
 
+    def same_choices(self, other: Space) -> bool:
+        """Whether an architecture of this space is one of the other too, as at two resolutions or widths."""
+        own, others = ([(choice.name, choice.labels) for choice in space.choices] for space in (self, other))
+        return own == others and self.name.split("-")[0] == other.name.split("-")[0]
+
     def sample(self, count: int, seed: int) -> Architectures:
         """`count` architectures, each choice uniform and independent; shape (count, positions)."""
         rng = np.random.default_rng(seed)

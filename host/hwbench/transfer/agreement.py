@@ -44,17 +44,17 @@ class Observed(msgspec.Struct, frozen=True):
 class Agreement(msgspec.Struct, frozen=True):
     """Spearman's correlation of two targets over `n` common architectures.
 
-    `spearman` takes values inside the noise as ties. `lower` .. `upper` is the 95 % interval of the correlation that
-    unlimited architectures without timing noise would have, `estimate` its centre. Timing noise multiplies a
-    correlation by `attenuation`. In Fisher's z, before that is taken away: `z` is the estimate, `z_architectures` the
-    standard deviation that resampled architectures give it, `z_noise` what noise that values share adds. `noise_known`
-    is false where a target says nothing of its noise, which then is taken as none.
+    `spearman` takes values inside the noise as ties; None: all of them are. `lower` .. `upper` is the 95 % interval of
+    the correlation that unlimited architectures without timing noise would have, `estimate` its centre. Timing noise
+    multiplies a correlation by `attenuation`. In Fisher's z, before that is taken away: `z` is the estimate,
+    `z_architectures` the standard deviation that resampled architectures give it, `z_noise` what noise that values
+    share adds. `noise_known` is false where a target says nothing of its noise, which then is taken as none.
     """
 
     a: str
     b: str
     n: int
-    spearman: float
+    spearman: float | None
     lower: float
     upper: float
     estimate: float
@@ -98,12 +98,12 @@ def agreement(a: Observed, b: Observed, *, draws: int = DRAWS, seed: int = 0) ->
     return agreements((a, b), draws=draws, seed=seed)[0]
 
 
-def kendall(a: Observed, b: Observed) -> float:
-    """Kendall's tau-b over common architectures, pairs inside the noise as ties; NaN when all are ties."""
+def kendall(a: Observed, b: Observed) -> float | None:
+    """Kendall's tau-b over common architectures, pairs inside the noise as ties; None when all are ties."""
     mask = np.isfinite(a.values_us) & np.isfinite(b.values_us)
     left, right = (_signs(_restricted(one, mask)) for one in (a, b))
     scale = np.sqrt(float(np.abs(left).sum()) * float(np.abs(right).sum()))
-    return float((left * right).sum() / scale) if scale else float("nan")
+    return float((left * right).sum() / scale) if scale else None
 
 
 def top_overlap(a: Observed, b: Observed, share: float = 0.1) -> float:
@@ -122,6 +122,12 @@ def noise_ceiling(target: Observed, *, draws: int = 100, seed: int = 0) -> float
     rng = np.random.default_rng(seed)
     weights = np.ones((draws, len(one.values_us)))
     return float(np.median(redrawn_spearman((one.redraw, one.redraw), weights, rng)[:, 0, 1]))
+
+
+def measured_ceiling(runs: Sequence[Floats]) -> float:
+    """The same from runs that there were: the median Spearman correlation of two of them; each of shape (n,)."""
+    ranks = [midranks(one) for one in runs]
+    return float(np.median([correlation(a, b) for a, b in itertools.combinations(ranks, 2)]))
 
 
 def independent(values_us: Floats, noise: Floats) -> Redraw:
@@ -153,7 +159,10 @@ def _over_common(
     for a, b in pairs:
         observed = correlation(plain[a], plain[b])
         tau = float(kendalltau(plain[a], plain[b]).statistic)
-        own, redrawn = still[:, a, b], moving[:, a, b]
+        # A resample may hold one architecture alone, which has no order.
+        ordered = np.isfinite(still[:, a, b] + moving[:, a, b]) | np.isnan(observed)
+        own, redrawn = still[ordered, a, b], moving[ordered, a, b]
+        together = correlation(tied[a], tied[b])
         over_architectures = deviation(float(np.std(_fisher(own))), observed, n)
         # Fisher's z of an unbiased correlation is too large by its curvature.
         z = float(_fisher(without_sampling_bias(observed, tau, n))) - observed * over_architectures**2
@@ -165,7 +174,7 @@ def _over_common(
         half = student(n, 0.975) * np.hypot(over_architectures, over_noise)
         found.append(
             Agreement(
-                a=targets[a].target, b=targets[b].target, n=n, spearman=correlation(tied[a], tied[b]),
+                a=targets[a].target, b=targets[b].target, n=n, spearman=together if np.isfinite(together) else None,
                 lower=undone(z - half, kept), upper=undone(z + half, kept), estimate=undone(z, kept),
                 attenuation=kept, z=z, z_architectures=over_architectures, z_noise=over_noise,
                 noise_known=noisy[a] and noisy[b],
@@ -241,6 +250,8 @@ def _signs(target: Observed) -> NDArray[np.int8]:
     """Of each pair of architectures, which is slower: -1, 0 (a tie inside the noise), 1; shape (n, n)."""
     logs = np.log(target.values_us)
     difference = logs[:, None] - logs[None, :]
-    width = 0.0 if target.noise is None else 1.959964 * np.hypot(target.noise[:, None], target.noise[None, :])
-    signs: NDArray[np.int8] = np.where(np.abs(difference) <= width, 0, np.sign(difference)).astype(np.int8)
+    signs: NDArray[np.int8] = np.sign(difference).astype(np.int8)
+    if target.noise is not None:
+        variances = (1.959964 * target.noise) ** 2
+        signs[difference**2 <= variances[:, None] + variances[None, :]] = 0
     return signs

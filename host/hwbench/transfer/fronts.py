@@ -72,19 +72,30 @@ def undominated(cost: Floats, score: Floats) -> NDArray[np.intp]:
 
 
 def front_regret(target_us: Floats, proxy_us: Floats, accuracy: Floats) -> FrontRegret:
-    """Accuracy lost on the target by choosing from the proxy's exact front, for nine budgets.
+    """Accuracy lost on the target by choosing from the proxy's exact front, for the deciles of the target's latencies.
 
-    The front's architectures are known by their latency on the target, so no budget is broken: the loss is that better
-    ones are not on the front.
+    All of shape (n,); architectures with a NaN in any are left out.
     """
     both = np.isfinite(target_us) & np.isfinite(proxy_us) & np.isfinite(accuracy)
     target, proxy, scores = target_us[both], proxy_us[both], accuracy[both]
     if not len(target):
         return FrontRegret(())
     chosen = front(proxy, scores)
+    return regret(np.quantile(target, SHARES), (target, scores), (target[chosen], scores[chosen]))
+
+
+def regret(budgets_us: Floats, best: tuple[Floats, Floats], kept: tuple[Floats, Floats]) -> FrontRegret:
+    """What is lost at each budget by choosing from `kept`, each a pair of latencies on the target and scores, (n,).
+
+    `best` are all architectures or those of the target's own front. The kept ones are known by their latency on the
+    target, so no budget is broken: the loss is that better ones are not among them. Raises ValueError for a budget that
+    nothing of `best` keeps.
+    """
     budgets = []
-    for budget in np.quantile(target, SHARES):
-        fitting = scores[chosen][target[chosen] <= budget]
-        best = float(scores[target <= budget].max())
-        budgets.append(BudgetRegret(float(budget), best, float(fitting.max()) if len(fitting) else None))
+    for budget in budgets_us:
+        fitting = kept[1][kept[0] <= budget]
+        reached = float(fitting.max()) if len(fitting) else None
+        # Sums in another order may differ in their last digit, and so lie on two sides of a budget.
+        most = max(float(best[1][best[0] <= budget].max()), reached if reached is not None else -np.inf)
+        budgets.append(BudgetRegret(float(budget), most, reached))
     return FrontRegret(tuple(budgets))

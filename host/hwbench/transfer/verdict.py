@@ -18,7 +18,7 @@ _MOST = 100_000
 
 
 class Verdict(msgspec.Struct, frozen=True):
-    """`bound` is the one-sided 96 % bound of the correlation on the side of the answer.
+    """`bound` is the one-sided 96 % bound of the correlation on the side of the answer; None: there is no order.
 
     `more`: how many further architectures should settle a "too few"; None: no number of them does, since the timing
     noise or the closeness to the threshold forbids it.
@@ -26,14 +26,14 @@ class Verdict(msgspec.Struct, frozen=True):
 
     answer: Answer
     threshold: float
-    bound: float
+    bound: float | None
     more: int | None = None
 
 
 def judge(found: Agreement, threshold: float = MONOTONE) -> Verdict:
     """The verdict on one pair."""
-    if not math.isfinite(found.z) or not math.isfinite(found.spearman):
-        return Verdict("too few", threshold, math.nan)
+    if found.spearman is None or not math.isfinite(found.z):
+        return Verdict("too few", threshold, None)
     width = student(found.n, _LEVEL) * math.hypot(found.z_architectures, found.z_noise)
     gap = found.z - math.atanh(threshold * found.attenuation)
     bound = undone(found.z - math.copysign(width, gap), found.attenuation)

@@ -9,6 +9,7 @@ from pathlib import Path
 import msgspec
 import numpy as np
 
+from hwbench import spaces
 from hwbench.devices import Device, LocalDevice
 from hwbench.errors import DataError, UsageError
 from hwbench.files import sha256
@@ -17,6 +18,8 @@ from hwbench.spaces.space import Architectures
 from hwbench.tables.lookup import LookupTable, default_name
 from hwbench.tables.matrix import LatencyMatrix
 from hwbench.tables.opening import AnyTable
+from hwbench.tables.pool import resolve
+from hwbench.tables.pool import tables as pool_tables
 from hwbench.transfer import predictor_file
 from hwbench.transfer.predictor_file import Network, Predictor
 from hwbench.workflows.adapt_checks import check, fit
@@ -50,7 +53,7 @@ class AdaptResult(msgspec.Struct, frozen=True):
 
 
 def adapt(
-    pool: Sequence[Path] = (),
+    pool: Sequence[str | Path] = (),
     *,
     method: Method = "gp",
     device: Device | None = None,
@@ -66,7 +69,8 @@ def adapt(
 ) -> AdaptResult:
     """Measures `samples` networks, fits a predictor, checks it on others in launches of their own, and writes it.
 
-    `pool` are files of tables and matrices of one space. `target` is a file that plays the device, for trying: a table,
+    `pool` are files of tables and matrices of one space, or names of tables that came with hwbench; without any it is
+    all of these that are of the space. `target` is a file that plays the device, for trying: a table,
     or a matrix as `FILE:COLUMN`, whose other columns are the pool where none is given. HELP measures its references
     besides. `held_out` networks say how good the predictor is; None: 3 on a device, up to 1000 of a file. By default it
     is written to hwbench-results/<device>/; with `resume` an interrupted run goes on.
@@ -80,17 +84,20 @@ def adapt(
         )
     if target is not None and (device is not None or options is not None):
         raise UsageError("A file that plays the target is not measured.", hint="Give either a target file or a device.")
+    files = tuple(map(resolve, pool))
     aim: AdaptationTarget
     if target is not None:
         opened = open_file(target)
-        known = _pool_of_file(pool, opened, space)
+        known = _pool_of_file(files, opened, space)
         path = output or DEFAULT_FOLDER / f"{opened.name}.predictor.json"
         session_folder(path, resume, overwrite)
         aim = FileTarget(opened, known.space)
     else:
         bench = _bench(device or LocalDevice(), options or MeasureOptions())
         known = open_pool(
-            pool, space, lambda _, one: isinstance(one, LookupTable) and same_target(one.target, bench.target)
+            files or _shipped(space),
+            space,
+            lambda _, one: isinstance(one, LookupTable) and same_target(one.target, bench.target),
         )
         name = default_name(known.space.name, bench.target).removesuffix(".json")
         path = output or DEFAULT_FOLDER / bench.record.id / f"{name}.predictor.json"
@@ -119,15 +126,21 @@ def _bench(device: Device, options: MeasureOptions) -> Bench:
 
 
 def _pool_of_file(paths: Sequence[Path], opened: Opened, space: str | None) -> Pool:
-    """The pool of a target in a file: without files the other columns of its own one."""
-    if not paths and isinstance(opened.content, LatencyMatrix):
-        paths = (opened.path,)
+    """The pool of a target in a file: without files the other columns of a matrix, else what came with hwbench."""
+    if not paths:
+        own = isinstance(opened.content, LatencyMatrix)
+        paths = (opened.path,) if own else _shipped(space or opened.content.space)
 
     def is_target(path: Path, one: AnyTable | str) -> bool:
         same_file = path.resolve() == opened.path.resolve()
         return same_file and (opened.column is None or one == opened.column)
 
     return open_pool(paths, space or opened.content.space, is_target)
+
+
+def _shipped(space: str | None) -> tuple[Path, ...]:
+    """The tables that came with hwbench, of a space or of the default one."""
+    return tuple(one.path for one in pool_tables(space=space or spaces.DEFAULT))
 
 
 def _agreed(pool: Pool, bench: Bench, method: Method, samples: int, held_out: int | None) -> dict[str, str]:

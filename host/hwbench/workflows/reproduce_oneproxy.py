@@ -120,7 +120,11 @@ def _best_pairs(matrix: LatencyMatrix, found: Sequence[Agreement]) -> tuple[tupl
     """For each target the proxy that agrees best."""
     pairs = []
     for target in matrix.targets:
-        others = [(one.spearman, one.b if one.a == target else one.a) for one in found if target in (one.a, one.b)]
+        others = [
+            (one.spearman, one.b if one.a == target else one.a)
+            for one in found
+            if target in (one.a, one.b) and one.spearman is not None
+        ]
         if others:
             pairs.append((max(others)[1], target))
     return tuple(pairs)

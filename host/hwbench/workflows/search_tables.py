@@ -112,7 +112,7 @@ def search_tables(
         raise UsageError(f"{path} exists already.", hint="Add --overwrite, or choose another file with --output.")
     tables = _named([open_file(text) for text in question.tables])
     space = _space(tables, question.space)
-    score = _score(question.score, space)
+    score = score_files.named(question.score, space)
     sources: dict[str, LatencySource] = {one.name: one.source(space) for one in tables}
     notes = tuple(note for one in tables for note in _notes(one, question.confidence))
     if not question.limits:
@@ -161,14 +161,6 @@ def _space(tables: Sequence[Opened], name: str | None) -> Space:
     if wanted is None:
         raise UsageError("The tables do not say of which space they are.", hint="Add --space.")
     return spaces.get(wanted)
-
-
-def _score(text: str, space: Space) -> Quantity:
-    match text:
-        case "macs" | "parameters":
-            return Count(space, text)
-        case _:
-            return score_files.read(Path(text), space)
 
 
 def _limit(wanted: limits.Wanted, space: Space, sources: dict[str, LatencySource], confidence: float | None) -> Limit:

@@ -15,6 +15,7 @@ from hwbench.tables import lookup, opening
 from hwbench.tables.lookup import LookupTable
 from hwbench.tables.matrix import ColumnSource, LatencyMatrix
 from hwbench.tables.opening import AnyTable, Source
+from hwbench.tables.pool import resolve
 from hwbench.transfer import predictor_file, predictor_source
 from hwbench.transfer.predictor_file import MetaLearned, Predictor
 from hwbench.transfer.predictor_source import PredictorSource
@@ -51,7 +52,7 @@ def latency_source(text: str | Path, space: str | None = None) -> Source | Colum
 
 
 def open_file(text: str) -> Opened:
-    """The file of a path, of a matrix with several targets `PATH:TARGET`.
+    """The file of a path or of a name of the pool; of a matrix with several targets `PATH:TARGET`.
 
     Raises as `load` does, UsageError when no target is named, DataError when there is none of that name.
     """
@@ -59,6 +60,7 @@ def open_file(text: str) -> Opened:
     if not path.exists() and ":" in text:
         head, _, column = text.rpartition(":")
         path = Path(head)
+    path = resolve(path)
     content = load(path)
     if not isinstance(content, LatencyMatrix):
         if column is not None:
