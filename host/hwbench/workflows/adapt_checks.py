@@ -118,11 +118,13 @@ def _predicted(source: LatencySource, networks: Sequence[Network]) -> tuple[Held
 
 
 def _agreed(measured: Sequence[Network], predicted_us: Floats, left_out: int) -> Agreed | None:
-    """None where there are too few to say anything, or where all are one value."""
+    """None where there are too few to say anything, or where noise leaves no order."""
     latency = np.array([network.latency_us for network in measured])
     if len(measured) < agreement.FEWEST or not np.ptp(latency) or not np.ptp(predicted_us):
         return None
     one = agreement.agreement(Observed("predicted", predicted_us), Observed("measured", latency, _deviations(measured)))
+    if not np.isfinite(one.spearman):
+        return None
     return Agreed(one.n, left_out, one.spearman, one.lower, one.upper)
 
 
@@ -133,6 +135,8 @@ def _ceiling(source: LatencySource, space: Space, networks: Sequence[Network]) -
         return None
     archs = space.sample(_POPULATION, _POPULATION_SEED)
     predicted = source.predict(archs).mean_us
+    if not np.ptp(predicted):
+        return None
     return agreement.noise_ceiling(Observed("target", predicted, np.full(len(archs), np.median(noise))))
 
 
