@@ -102,7 +102,7 @@ def test_the_commands_know_the_pool(shelf: Path, hwbench: Hwbench) -> None:
     ]
     shown = hwbench("table", "pool").stdout
     assert "executorch-xnnpack-fp32-t1" in shown
-    assert "2.0 %, bias -1.0 % (10)" in shown
+    assert "error 2.0 %, bias -1.0 % on 10 networks" in shown
     compared = hwbench("compare", "--pool", "--networks", "50", "--json")
     assert len(json.loads(compared.stdout)["targets"]) == 2, compared.stderr
     wrong = hwbench("compare", "--pool", "litert-xnnpack-int8-t1")

@@ -19,19 +19,28 @@ _SPELLED_OUT = 3
 
 
 def comparison_view(found: Comparison) -> RenderableType:
-    """Heat map, a line per pair with interval, verdict and regret, what breaks the order, clusters, ceilings."""
+    """Heat map, a line per pair with interval, verdict and regret, what breaks the order, clusters, ceilings.
+
+    Pairs are named by the numbers of their targets in the heat map.
+    """
     table = Table(box=None, title=f"{found.architectures} architectures of {found.space}", title_justify="left")
-    for column in ("pair", "Spearman", "95 % interval", "Kendall", "fastest tenth", "monotone"):
+    number = {target: str(place) for place, target in enumerate(found.targets, start=1)}
+    for column in ("pair", "Spearman", "95 % interval", "Kendall", "top tenth", "monotone"):
         table.add_column(column, justify="left" if column in ("pair", "monotone") else "right")
     if found.score is not None:
-        for column in ("regret, 1st for 2nd", "2nd for 1st"):
+        for column in ("1st for 2nd", "2nd for 1st"):
             table.add_column(column, justify="right")
     for pair in found.pairs:
         one = pair.agreement
         table.add_row(
-            f"{one.a} / {one.b}", figure(one.spearman), f"{one.lower:.3f} .. {one.upper:.3f}", figure(pair.kendall),
-            f"{pair.top_overlap:.0%}", verdict(pair), *(regret_text(regret, found) for regret in pair.regrets),
-        )  # fmt: skip
+            f"{number[one.a]} / {number[one.b]}",
+            figure(one.spearman),
+            f"{one.lower:.3f} .. {one.upper:.3f}",
+            figure(pair.kendall),
+            f"{pair.top_overlap:.0%}",
+            verdict(pair),
+            *(regret_text(regret, found) for regret in pair.regrets),
+        )
     lines = [scoring_text(found)]
     lines += [f"cluster: {', '.join(own)}" for own in found.clusters if len(own) > 1]
     lines += ceiling_texts(found)

@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
+import itertools
 from collections.abc import Sequence
 from pathlib import Path
 
 from rich.console import RenderableType
-from rich.table import Table
 from rich.text import Text
 
 from hwbench.reports.units import percent, signed_percent
@@ -15,24 +15,25 @@ from hwbench.tables.pool import PoolTable
 
 
 def pool_view(tables: Sequence[PoolTable], folder: Path) -> RenderableType:
-    """A line per table: name, space, device, target, how far sums are from whole networks, when it was measured."""
+    """By device and space a line per table: name, engine version, how far sums are from whole networks, date."""
     if not tables:
         return Text(f"{folder} has no such table.")
-    view = Table(box=None)
-    for column in ("name", "space", "device", "target", "networks' error", "measured"):
-        view.add_column(column)
-    for one in tables:
-        own = one.target
-        view.add_row(
-            one.name, one.space, f"{own.device_id} ({one.cpu_model})",
-            f"{own.engine.name} {own.engine.version} {own.delegate} {own.precision}, batch {own.batch}, "
-            f"{own.threads} thread(s), {own.regime}",
-            _error(one.additivity), one.created_at[:10],
-        )  # fmt: skip
-    return view
+    width = max(len(one.name) for one in tables)
+    lines = []
+    for (device, space), own in itertools.groupby(tables, lambda one: (_device(one), one.space)):
+        lines.append(f"{space} on {device}")
+        lines += [
+            f"  {one.name:{width}}  {one.target.engine.version:7}  {one.created_at[:10]}  {_error(one.additivity)}"
+            for one in own
+        ]
+    return Text("\n".join(lines))
+
+
+def _device(table: PoolTable) -> str:
+    return f"{table.target.device_id} ({table.cpu_model})"
 
 
 def _error(found: Additivity | None) -> str:
     if found is None:
         return "never verified"
-    return f"{percent(found.mape)}, bias {signed_percent(found.bias)} ({found.networks})"
+    return f"error {percent(found.mape)}, bias {signed_percent(found.bias)} on {found.networks} networks"
