@@ -16,6 +16,7 @@ if TYPE_CHECKING:
     from hwbench.tables.lookup import LookupTable
     from hwbench.tables.lookup import load as load_table
     from hwbench.tables.source import TableSource
+    from hwbench.workflows.adapt import AdaptResult, adapt
     from hwbench.workflows.calibrate import calibrate
     from hwbench.workflows.choose import choose_proxy, cover_fleet, measure_target, telling_architectures
     from hwbench.workflows.compare import compare
@@ -27,9 +28,11 @@ if TYPE_CHECKING:
     from hwbench.workflows.search import SearchResult, find_architectures
     from hwbench.workflows.search_tables import Question, search_tables
     from hwbench.workflows.settings import MeasureOptions
+    from hwbench.workflows.sources import latency_source
     from hwbench.workflows.verify import Verification, verify
 
 _HOMES = {
+    "AdaptResult": ("hwbench.workflows.adapt", "AdaptResult"),
     "Comparison": ("hwbench.workflows.comparison", "Comparison"),
     "HwbenchError": ("hwbench.errors", "HwbenchError"),
     "LookupTable": ("hwbench.tables.lookup", "LookupTable"),
@@ -42,6 +45,7 @@ _HOMES = {
     "SearchResult": ("hwbench.workflows.search", "SearchResult"),
     "TableSource": ("hwbench.tables.source", "TableSource"),
     "Verification": ("hwbench.workflows.verify", "Verification"),
+    "adapt": ("hwbench.workflows.adapt", "adapt"),
     "calibrate": ("hwbench.workflows.calibrate", "calibrate"),
     "compare": ("hwbench.workflows.compare", "compare"),
     "choose_proxy": ("hwbench.workflows.choose", "choose_proxy"),
@@ -49,6 +53,7 @@ _HOMES = {
     "diff": ("hwbench.workflows.diff", "diff"),
     "fit": ("hwbench.workflows.fit", "fit"),
     "find_architectures": ("hwbench.workflows.search", "find_architectures"),
+    "latency_source": ("hwbench.workflows.sources", "latency_source"),
     "load_table": ("hwbench.tables.lookup", "load"),
     "measure_target": ("hwbench.workflows.choose", "measure_target"),
     "profile": ("hwbench.workflows.profile", "profile"),
@@ -59,6 +64,7 @@ _HOMES = {
 }
 
 __all__ = [
+    "AdaptResult",
     "Comparison",
     "HwbenchError",
     "Latency",
@@ -71,6 +77,7 @@ __all__ = [
     "SearchResult",
     "TableSource",
     "Verification",
+    "adapt",
     "calibrate",
     "choose_proxy",
     "compare",
@@ -78,6 +85,7 @@ __all__ = [
     "diff",
     "find_architectures",
     "fit",
+    "latency_source",
     "load_table",
     "measure_target",
     "profile",

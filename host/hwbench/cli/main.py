@@ -10,6 +10,7 @@ import typer
 
 from hwbench import __version__
 from hwbench.cli import reproduce, runner, table
+from hwbench.cli.adapt import adapt
 from hwbench.cli.compare import compare
 from hwbench.cli.devices import devices
 from hwbench.cli.doctor import doctor
@@ -55,6 +56,7 @@ app.add_typer(table.app, name="table")
 app.add_typer(runner.app, name="runner")
 app.command()(compare)
 app.command()(proxy)
+app.command()(adapt)
 app.command()(search)
 app.command()(report)
 app.add_typer(reproduce.app, name="reproduce")
@@ -95,7 +97,7 @@ def main() -> None:
 
 
 def _resumable() -> bool:
-    """Whether the command keeps a session: `profile` of a space, `table verify`, `search --verify`, `proxy`."""
+    """Whether the command keeps a session: `profile` of a space, `table verify`, `adapt`, `proxy`, `search --verify`."""
     from hwbench.models.formats import SUFFIXES
 
     words = sys.argv[1:]
@@ -103,7 +105,8 @@ def _resumable() -> bool:
     measures = words[:1] == ["profile"] and not any(word.endswith((*SUFFIXES, ".json")) for word in named)
     verifies = words[:1] == ["search"] and any(word.split("=")[0] == "--verify" for word in words)
     counts = words[:1] == ["proxy"] and any(word.split("=")[0] == "--device" for word in words)
-    return measures or verifies or counts or words[:2] == ["table", "verify"]
+    adapts = words[:1] == ["adapt"] and not any(word.split("=")[0] == "--target" for word in words)
+    return measures or verifies or counts or adapts or words[:2] == ["table", "verify"]
 
 
 if __name__ == "__main__":

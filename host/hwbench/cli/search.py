@@ -22,7 +22,12 @@ class MethodName(StrEnum):
 
 
 def search(
-    table: Annotated[list[str], typer.Option(help="A table, or MATRIX:TARGET; several for limits on several targets.")],
+    table: Annotated[
+        list[str] | None, typer.Option(help="A table, or MATRIX:TARGET; several for limits on several targets.")
+    ] = None,
+    predictor: Annotated[
+        list[str] | None, typer.Option(help="A predictor that `hwbench adapt` wrote; it takes the place of a table.")
+    ] = None,
     limit: Annotated[
         list[str] | None, typer.Option(help="60ms; NAME=60ms for one of several tables; macs=300M; parameters=4M.")
     ] = None,
@@ -49,14 +54,17 @@ def search(
 ) -> None:
     """The best architectures under limits; exit code 1 when a limit cannot be kept."""
     from hwbench.devices import find
+    from hwbench.errors import UsageError
     from hwbench.search.evolution import Settings
     from hwbench.workflows.search_tables import Question, search_tables
 
+    if not table and not predictor:
+        raise UsageError("There is nothing to limit.", hint="Give a --table or a --predictor.")
     settings = Settings(
         population=population, children=children, seed=seed, tournament=min(10, population), batch=min(20, population)
     )
     question = Question(
-        tables=tuple(table),
+        tables=(*(table or ()), *(predictor or ())),
         limits=tuple(limit or ()),
         score=score,
         method=method.value,

@@ -18,7 +18,9 @@ from hwbench.cli.pool import pool
 from hwbench.cli.progress import progress_bar
 
 TablePath = Annotated[Path, typer.Argument(help="A table that `hwbench profile` wrote.")]
-AnyTablePath = Annotated[Path, typer.Argument(help="A table that `hwbench profile` or `table import` wrote.")]
+AnyTablePath = Annotated[
+    Path, typer.Argument(help="A table that `hwbench profile` or `table import` wrote, or a predictor of `adapt`.")
+]
 
 app = typer.Typer(no_args_is_help=True, help="Look at a table, use it, check it, exchange it.")
 app.command("import")(import_)
@@ -32,18 +34,23 @@ app.command()(pool)
 
 @app.command()
 def show(table: AnyTablePath, json: Json = False) -> None:
-    """The latencies of a table or matrix, its target, and how good it is."""
-    from hwbench.tables import opening
+    """The latencies of a table or matrix, its target, and how good it is; what is known of a predictor."""
     from hwbench.tables.imported import ImportedTable
     from hwbench.tables.matrix import LatencyMatrix
+    from hwbench.transfer.predictor_file import Predictor
+    from hwbench.workflows.sources import read
 
-    found = opening.load(table)
+    found = read(table)
     if json:
         print_json(found)
         return
     from hwbench import spaces
 
-    if isinstance(found, LatencyMatrix):
+    if isinstance(found, Predictor):
+        from hwbench.reports.adaptations import predictor_view
+
+        print_view(predictor_view(found))
+    elif isinstance(found, LatencyMatrix):
         from hwbench.reports.imports import matrix_view
 
         print_view(matrix_view(found))
@@ -68,20 +75,25 @@ def predict(
     space_name: Annotated[str | None, typer.Option("--space", help="The space, if not the table's own.")] = None,
     json: Json = False,
 ) -> None:
-    """An architecture's latency with its interval, block by block."""
+    """An architecture's latency with its interval, of a table block by block."""
     from hwbench.errors import UsageError
     from hwbench.spaces import architecture_file
-    from hwbench.tables import opening
-    from hwbench.workflows.exchange import space_of
+    from hwbench.transfer.predictor_file import Predictor
+    from hwbench.workflows.sources import read_single, source_of, space_of
 
-    found = opening.load_table(table)
+    found = read_single(table)
     space = space_of(found, space_name)
     if (architecture is None) == (random is None):
         raise UsageError("Give either an architecture or --random SEED.")
     chosen = space.sample(1, random or 0) if architecture is None else architecture_file.read(space, architecture)
-    prediction = opening.source_of(found, space).explain(chosen)
+    prediction = source_of(found, space).explain(chosen)
     if json:
         print_json({"architecture": chosen[0].tolist(), "labels": space.describe(chosen), "prediction": prediction})
+        return
+    if isinstance(found, Predictor):
+        from hwbench.reports.adaptations import whole_view
+
+        print_view(whole_view(prediction, found))
         return
     from hwbench.reports.terminal import prediction_view
 

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import os
 import shutil
+from collections.abc import Mapping
 from pathlib import Path
 
 import msgspec
@@ -71,22 +72,11 @@ class Session:
             session._append(Opening(JOURNAL_SCHEMA, settings))
             return session
         if not resume:
-            raise UsageError(
-                f"An unfinished run lies in {folder}.",
-                hint="Add --resume to continue it, or --overwrite to begin anew.",
-            )
+            raise in_the_way(folder)
         opening = lines[0]
         if not isinstance(opening, Opening) or opening.schema != JOURNAL_SCHEMA:
             raise CorruptFile(f"{journal} is not a journal of this version.", hint="Add --overwrite to begin anew.")
-        differing = sorted(
-            k for k in settings.keys() | opening.settings.keys() if settings.get(k) != opening.settings.get(k)
-        )
-        if differing:
-            described = "; ".join(f"{k} was {opening.settings.get(k)}, is {settings.get(k)}" for k in differing)
-            raise UsageError(
-                f"The run in {folder} cannot be continued with other settings: {described}.",
-                hint="Use the settings it was begun with, or --overwrite.",
-            )
+        require_settings(folder, opening.settings, settings)
         return cls(folder, lines)
 
     def plan_path(self, launch: int) -> Path:
@@ -159,6 +149,24 @@ class Session:
                 os.fsync(file.fileno())
         except OSError as error:
             raise _full(self.folder, error) from error
+
+
+def in_the_way(folder: Path) -> UsageError:
+    """What to say of an unfinished run that nobody asked for."""
+    return UsageError(
+        f"An unfinished run lies in {folder}.", hint="Add --resume to continue it, or --overwrite to begin anew."
+    )
+
+
+def require_settings(folder: Path, begun: Mapping[str, str], asked: Mapping[str, str]) -> None:
+    """Raises UsageError naming every setting in which a run differs from what it was begun with."""
+    differing = sorted(name for name in begun.keys() | asked.keys() if begun.get(name) != asked.get(name))
+    if differing:
+        described = "; ".join(f"{name} was {begun.get(name)}, is {asked.get(name)}" for name in differing)
+        raise UsageError(
+            f"The run in {folder} cannot be continued with other settings: {described}.",
+            hint="Use the settings it was begun with, or --overwrite.",
+        )
 
 
 def _start(folder: Path) -> None:

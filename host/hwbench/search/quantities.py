@@ -13,8 +13,7 @@ from hwbench.errors import DataError, UsageError
 from hwbench.search.bounds import sure_bound
 from hwbench.spaces.blocks import macs, parameters
 from hwbench.spaces.space import Architectures, ChainSpace, Space
-from hwbench.tables.imported import ImportedSource
-from hwbench.tables.source import LatencySource, Sum, TableSource, block_offers, refuse_missing
+from hwbench.tables.source import LatencySource, Sum, SummedSource, block_offers, refuse_missing
 
 Floats: TypeAlias = NDArray[np.float64]
 Counted: TypeAlias = Literal["macs", "parameters"]
@@ -78,7 +77,7 @@ class Latency:
 
     def total(self) -> Sum | None:
         """Raises MissingRows when a choice of the space has no latency."""
-        if not isinstance(self.source, TableSource | ImportedSource) or not isinstance(self.source.space, ChainSpace):
+        if not isinstance(self.source, SummedSource) or not isinstance(self.source.space, ChainSpace):
             return None
         if lacking := self.source.lacking():
             refuse_missing(lacking, self.source.space)

@@ -179,3 +179,9 @@ def default_name(space: str, target: Target) -> str:
         f"{space}--{target.engine.name}-{target.delegate}-{target.precision}"
         f"-b{target.batch}-t{target.threads}{suffix}.json"
     )
+
+
+def target_name(target: Target) -> str:
+    """A target in one line, as a person tells it from others."""
+    engine = target.engine.name
+    return f"{target.device_id} {engine} {target.delegate} {target.precision} b{target.batch} t{target.threads}"

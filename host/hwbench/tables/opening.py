@@ -22,6 +22,9 @@ from hwbench.tables.source import TableSource
 AnyTable: TypeAlias = LookupTable | ImportedTable
 Source: TypeAlias = TableSource | ImportedSource
 
+# The kind of files that hold a predictor, which is no data but a model fitted to it.
+PREDICTOR = "predictor"
+
 _HINT = "Foreign tables come in by `hwbench table import`."
 
 
@@ -42,6 +45,11 @@ def load(path: Path) -> AnyTable | LatencyMatrix:
             return matrix.load(path)
         case lookup.KIND:
             return lookup.load(path)
+        case kind if kind == PREDICTOR:
+            raise DataError(
+                f"{path} is a predictor, not a table.",
+                hint="`search`, `compare` and `table predict` take it as a source.",
+            )
         case _:
             raise DataError(f"{path} is not a file of hwbench.", hint=_HINT)
 

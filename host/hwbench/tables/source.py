@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from typing import Protocol
+from typing import Protocol, runtime_checkable
 
 import msgspec
 import numpy as np
@@ -78,6 +78,22 @@ class Parts(msgspec.Struct, frozen=True):
     variance: Sum
     shared_us: Sum
     relative: float
+
+
+@runtime_checkable
+class SummedSource(LatencySource, Protocol):
+    """A source whose latencies are sums, as those of tables are. The space need not be a chain of positions."""
+
+    space: Space
+
+    def lacking(self) -> tuple[str, ...]:
+        """The keys of rows that the space asks for and the source does not have."""
+
+    def offered_us(self) -> tuple[float, tuple[NDArray[np.float64], ...]]:
+        """The sum of what is fixed, and for each position what each choice adds (NaN: missing)."""
+
+    def offered_parts(self) -> Parts:
+        """What the upper end of an interval is made of."""
 
 
 class TableSource:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import itertools
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from pathlib import Path
 from typing import TypeAlias
 
@@ -12,21 +12,22 @@ from numpy.typing import NDArray
 
 from hwbench import spaces
 from hwbench.errors import DataError, Incomparable, UsageError
-from hwbench.spaces.space import Architectures
-from hwbench.tables import flaws, opening
+from hwbench.spaces.space import Architectures, Space
+from hwbench.tables import flaws
 from hwbench.tables import matrix as matrices
 from hwbench.tables.matrix import LatencyMatrix
-from hwbench.tables.opening import AnyTable
 from hwbench.tables.pool import resolve
 from hwbench.tables.pool import tables as pool_tables
 from hwbench.transfer.agreement import Observed, agreements, kendall, noise_ceiling, top_overlap
+from hwbench.transfer.predictor_file import Predictor
 from hwbench.transfer.verdict import judge
+from hwbench.workflows import sources
 from hwbench.workflows.breakers import breakers
 from hwbench.workflows.compare_targets import TableTarget, ceiling, joined, observed
 from hwbench.workflows.comparison import Comparison, Pair, TargetSource, save
 from hwbench.workflows.regrets import Regrets, regrets
 
-Contents: TypeAlias = Mapping[Path, AnyTable | LatencyMatrix]
+Contents: TypeAlias = Mapping[Path, sources.Content]
 
 
 def compare(
@@ -51,25 +52,24 @@ def compare(
     """
     if output is not None and output.exists() and not overwrite:
         raise UsageError(f"{output} exists already.", hint="Add --overwrite, or choose another file with --output.")
-    contents: Contents = {path: opening.load(path) for path in map(resolve, tables)}
+    contents: Contents = {path: sources.load(path) for path in map(resolve, tables)}
     if pool:
         contents = {**contents, **_of_pool(contents, space_name)}
     if not contents:
         raise UsageError("There is nothing to compare.", hint="Name tables, or add --pool.")
-    for path, one in contents.items():
-        opening.refuse_emulated(path, one)
-        if one.metric != "latency_us":
-            raise DataError(f"{path} holds {one.metric}, not latencies.")
     names = _space_names(contents, space_name)
     found = {path: one for path, one in contents.items() if isinstance(one, LatencyMatrix)}
     matrix = matrices.merge({str(path): one for path, one in found.items()}) if found else None
+    predictors = {path: one for path, one in contents.items() if isinstance(one, Predictor)}
     measured = joined(
-        {path: one for path, one in contents.items() if not isinstance(one, LatencyMatrix)},
+        {path: one for path, one in contents.items() if not isinstance(one, LatencyMatrix | Predictor)},
         {path: spaces.get(name) for path, name in names.items() if path not in found},
         () if matrix is None else matrix.targets,
     )
-    columns, archs, notes = _columns(matrix, measured, networks, seed)
+    columns, archs, notes = _columns(matrix, spaces.get(next(iter(names.values()))), networks, seed)
     seen = [*columns, *(observed(one, archs) for one in measured)]
+    predicted = _predicted(predictors, archs, {one.target for one in seen})
+    seen += predicted
     if len(seen) < 2 and not any(len(one.runs) > 1 for one in measured):
         raise UsageError("There is one target alone.", hint="Give a second table, or a matrix of several targets.")
     scored, lost = regrets(measured, matrix, score, accuracy)
@@ -88,7 +88,14 @@ def compare(
             for one in seen
         },
         flaws=() if matrix is None else flaws.of_matrix(matrix),
-        sources=(*_matrix_sources(found), *map(_source, measured)),
+        sources=(
+            *_matrix_sources(found),
+            *map(_source, measured),
+            *(
+                TargetSource(one.target, names[path], None, (path.name,))
+                for one, path in zip(predicted, predictors, strict=True)
+            ),
+        ),
         score=scored,
         notes=(*notes, *_notes(measured)),
         seed=seed,
@@ -111,14 +118,14 @@ def clusters(targets: Sequence[str], pairs: Sequence[Pair]) -> tuple[tuple[str, 
     return tuple(tuple(target for target in targets if target in own) for own in sets)
 
 
-def _of_pool(contents: Contents, space_name: str | None) -> dict[Path, AnyTable | LatencyMatrix]:
+def _of_pool(contents: Contents, space_name: str | None) -> dict[Path, sources.Content]:
     """The tables of the pool that are of the given files' space and not among them."""
     wanted = space_name or next((one.space for one in contents.values() if one.space), spaces.DEFAULT)
     given = {path.resolve() for path in contents}
     found = pool_tables(space=wanted)
     if not found:
         raise DataError(f"The pool has no table of {wanted}.", hint="`hwbench table pool` lists what there is.")
-    return {one.path: opening.load(one.path) for one in found if one.path.resolve() not in given}
+    return {one.path: sources.load(one.path) for one in found if one.path.resolve() not in given}
 
 
 def _space_names(contents: Contents, given: str | None) -> dict[Path, str]:
@@ -139,19 +146,29 @@ def _space_names(contents: Contents, given: str | None) -> dict[Path, str]:
 
 
 def _columns(
-    matrix: LatencyMatrix | None, measured: Sequence[TableTarget], networks: int, seed: int
+    matrix: LatencyMatrix | None, space: Space, networks: int, seed: int
 ) -> tuple[list[Observed], Architectures, list[str]]:
     """The matrix's targets, the architectures that tables are summed for, and what was left out."""
     if matrix is None:
-        return [], measured[0].space.sample(networks, seed), []
+        return [], space.sample(networks, seed), []
     rows = np.random.default_rng(seed).permutation(len(matrix.architectures))[:networks]
     every = [Observed(target, matrix.column(target)[rows]) for target in matrix.targets]
     columns = [one for one in every if _has_order(one.values_us)]
     notes = [
         f"{one.target} has one value everywhere and is left out." for one in every if not _has_order(one.values_us)
     ]
-    archs = measured[0].space.check(matrix.encoded[rows].astype(np.int64)) if measured else np.empty((0, 0), np.uint8)
-    return columns, archs, notes
+    return columns, space.check(matrix.encoded[rows].astype(np.int64)), notes
+
+
+def _predicted(predictors: Mapping[Path, Predictor], archs: Architectures, taken: Collection[str]) -> list[Observed]:
+    """Predictions, called by target and method; where that is taken, by the file. Their errors are no timing noise."""
+    named = [f"{one.target} ({one.method})" for one in predictors.values()]
+    found = []
+    for (path, one), name in zip(predictors.items(), named, strict=True):
+        source = sources.source_of(one, spaces.get(one.space))
+        own = name if named.count(name) == 1 and name not in taken else str(path)
+        found.append(Observed(own, source.predict(archs).mean_us))
+    return found
 
 
 def _has_order(values: NDArray[np.float64]) -> bool:

@@ -8,12 +8,10 @@ from pathlib import Path
 import msgspec
 import numpy as np
 
-from hwbench import spaces
 from hwbench.errors import DataError, UsageError
 from hwbench.files import write_atomically
 from hwbench.records import Measurement, Target
 from hwbench.spaces import architecture_file
-from hwbench.spaces.space import Space
 from hwbench.tables import formats, imported, lookup, matrix, opening
 from hwbench.tables.formats import plain_csv
 from hwbench.tables.formats.document import Options
@@ -22,6 +20,7 @@ from hwbench.tables.likeness import require_same
 from hwbench.tables.lookup import LookupTable
 from hwbench.tables.matrix import LatencyMatrix
 from hwbench.tables.opening import AnyTable, Coverage
+from hwbench.workflows.sources import space_of
 
 IMPORT_FOLDER = Path("hwbench-results") / "imported"
 
@@ -147,14 +146,6 @@ def matrix_of_tables(
     found = matrix.from_sources(chosen, chosen.sample(networks, seed), sources)
     _save(found, output, overwrite)
     return found
-
-
-def space_of(table: AnyTable, name: str | None = None) -> Space:
-    """The space of that name, or the table's own. Raises UsageError when neither is known."""
-    wanted = name or table.space
-    if wanted is None:
-        raise UsageError("The table does not say of which space it is.", hint="Add --space.")
-    return spaces.get(wanted)
 
 
 def _load_all(paths: Sequence[Path]) -> dict[str, AnyTable | LatencyMatrix]:

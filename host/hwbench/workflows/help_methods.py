@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from pathlib import Path
-from typing import Any, Protocol, TypeAlias
+from typing import TYPE_CHECKING, Any, Protocol, TypeAlias
 
 import msgspec
 import numpy as np
@@ -12,6 +12,10 @@ from numpy.typing import NDArray
 
 from hwbench.errors import UsageError
 from hwbench.tables.matrix import Column, LatencyMatrix
+
+if TYPE_CHECKING:
+    from hwbench.transfer.adaproxy import Adapted
+    from hwbench.transfer.few_shot.predictor import FewShotPredictor
 
 Floats: TypeAlias = NDArray[np.float64]
 Places: TypeAlias = NDArray[np.int64]
@@ -74,17 +78,21 @@ class GaussianProcess:
         self._prior = prior_of(head_of(stage.matrix, stage.sources, stage.first))
         self._encoded = self._prior.at(self._architectures)
 
-    def pick(self, candidates: Places, count: int, central: float) -> Places:
+    def pick(self, candidates: Places, count: int, central: float, after: Places | None = None) -> Places:
+        """`after` are measured already."""
         from hwbench.transfer.few_shot.picks import choose
 
-        return candidates[choose(self._prior, self._encoded.take(candidates), count, central=central)]
+        known = None if after is None else self._encoded.take(after)
+        return candidates[choose(self._prior, self._encoded.take(candidates), count, known, central)]
 
-    def adapt(self, measured: Places, latency_us: Floats, wanted: Places) -> Guess:
+    def fitted(self, measured: Places, latency_us: Floats) -> FewShotPredictor:
+        """The predictor of the target that was measured."""
         from hwbench.transfer.few_shot.predictor import fit_encoded
 
-        taken = self._encoded.take(measured)
-        predictor = fit_encoded(self._prior, self._architectures[measured], taken, latency_us)
-        found = predictor.predict_encoded(self._encoded.take(wanted), 0.9)
+        return fit_encoded(self._prior, self._architectures[measured], self._encoded.take(measured), latency_us)
+
+    def adapt(self, measured: Places, latency_us: Floats, wanted: Places) -> Guess:
+        found = self.fitted(measured, latency_us).predict_encoded(self._encoded.take(wanted), 0.9)
         return Guess(found.mean_us, found.lower_us, found.upper_us)
 
 
@@ -151,12 +159,15 @@ class AdaProxy:
         self._fitted = np.stack([self._as_latency(*both) for both in zip(self._weights, heads, strict=True)], axis=1)
 
     def adapt(self, measured: Places, latency_us: Floats, wanted: Places) -> Guess:
+        return Guess(self.adapted(measured, latency_us)[1].predict(self._encoded[wanted]))
+
+    def adapted(self, measured: Places, latency_us: Floats) -> tuple[str, Adapted]:
+        """The source that was taken, and what was made of it."""
         from hwbench.transfer import adaproxy, proxy
 
         best = proxy.choose(self._names, self._fitted, measured, latency_us, features=self._features).best.proxy
         weights = self._weights[self._names.index(best)]
-        adapted = adaproxy.adapt(weights, self._encoded[measured], latency_us, labels=self._labels)
-        return Guess(adapted.predict(self._encoded[wanted]))
+        return best, adaproxy.adapt(weights, self._encoded[measured], latency_us, labels=self._labels)
 
     def _as_latency(self, weights: Floats, known: Floats) -> Floats:
         """A source as its weights give it, at every architecture; positive."""

@@ -73,7 +73,7 @@ def profile(
     folder = session_folder(path, resume, overwrite)
     with device.lock():
         settings = campaign_settings(options, flush_bytes(chosen, options.precision, record))
-        session = Session.open(folder, _decisive(chosen.name, target, record, options), resume)
+        session = Session.open(folder, decisive(chosen.name, target, record, options), resume)
         rows = write_rows(anchor_models() + block_models(chosen), options, folder, exporting(on_progress))
         baseline = baseline_store()
         known = baseline.load(target, record.boot_id)
@@ -142,7 +142,7 @@ def _row(row: ModelRow, campaign: Campaign) -> Row:
     return Row(row.id, found, failure, row.delegated_share)
 
 
-def _decisive(space: str, target: Target, record: DeviceRecord, options: MeasureOptions) -> dict[str, str]:
+def decisive(space: str, target: Target, record: DeviceRecord, options: MeasureOptions) -> dict[str, str]:
     """Everything that must agree for a run to be continued, in words."""
     return {
         "space": space,

@@ -10,7 +10,7 @@ import numpy as np
 
 from hwbench import spaces
 from hwbench.devices import Device
-from hwbench.errors import DataError, Incomparable, UsageError
+from hwbench.errors import Incomparable, UsageError
 from hwbench.files import sha256
 from hwbench.measure.campaign import Campaign, Progress
 from hwbench.records import Measurement
@@ -19,12 +19,11 @@ from hwbench.search.evolution import Settings
 from hwbench.search.quantities import ROUNDING, Count, Latency, Limit, Quantity
 from hwbench.spaces import architecture_file
 from hwbench.spaces.space import Space
-from hwbench.tables import opening
 from hwbench.tables.lookup import LookupTable
-from hwbench.tables.matrix import ColumnSource, LatencyMatrix
 from hwbench.tables.source import LatencySource
 from hwbench.workflows.networks import bench_of, measure
 from hwbench.workflows.search import Candidate, Method, SearchResult, find_architectures
+from hwbench.workflows.sources import Opened, open_file
 
 DEFAULT_OUTPUT = Path("hwbench-results") / "architecture.json"
 
@@ -91,13 +90,6 @@ class Question(msgspec.Struct, frozen=True, kw_only=True):
             raise UsageError(f"A confidence of {self.confidence} % is not between 50 and 100.")
 
 
-class _Opened(msgspec.Struct, frozen=True):
-    name: str
-    path: Path
-    content: opening.AnyTable | LatencyMatrix
-    target: str | None
-
-
 def search_tables(
     question: Question,
     *,
@@ -118,10 +110,10 @@ def search_tables(
     path = output or DEFAULT_OUTPUT
     if path.exists() and not overwrite and not resume and question.limits:
         raise UsageError(f"{path} exists already.", hint="Add --overwrite, or choose another file with --output.")
-    tables = _named([_open(text) for text in question.tables])
+    tables = _named([open_file(text) for text in question.tables])
     space = _space(tables, question.space)
     score = score_files.named(question.score, space)
-    sources = {one.name: _source(one, space) for one in tables}
+    sources: dict[str, LatencySource] = {one.name: one.source(space) for one in tables}
     notes = tuple(note for one in tables for note in _notes(one, question.confidence))
     if not question.limits:
         return _front(space, score, sources, question, verify, notes)
@@ -150,28 +142,7 @@ def search_tables(
     return TableSearch(result, answer, measured, (), notes, None if answer is None else path)
 
 
-def _open(text: str) -> _Opened:
-    path, target = Path(text), None
-    if not path.exists() and ":" in text:
-        head, _, target = text.rpartition(":")
-        path = Path(head)
-    content = opening.load(path)
-    opening.refuse_emulated(path, content)
-    if content.metric != "latency_us":
-        raise DataError(f"{path} holds {content.metric}, not latencies.")
-    if isinstance(content, LatencyMatrix):
-        if target is None and len(content.targets) > 1:
-            raise UsageError(
-                f"{path} has {len(content.targets)} targets.",
-                hint=f"Name one as {path}:TARGET; it has {', '.join(content.targets[:20])}.",
-            )
-        return _Opened(target or content.targets[0], path, content, target or content.targets[0])
-    if target is not None:
-        raise DataError(f"{path} is a table of one target and has none called {target!r}.")
-    return _Opened(path.stem, path, content, None)
-
-
-def _named(tables: list[_Opened]) -> list[_Opened]:
+def _named(tables: list[Opened]) -> list[Opened]:
     """Two tables whose files have one name are told apart by their paths. Raises UsageError for one given twice."""
     names = [one.name for one in tables]
     named = [one if names.count(one.name) == 1 else msgspec.structs.replace(one, name=str(one.path)) for one in tables]
@@ -180,7 +151,7 @@ def _named(tables: list[_Opened]) -> list[_Opened]:
     return named
 
 
-def _space(tables: Sequence[_Opened], name: str | None) -> Space:
+def _space(tables: Sequence[Opened], name: str | None) -> Space:
     """The one space of all tables, or the one that was named. Raises UsageError, Incomparable."""
     named = {one.content.space: one.path for one in tables if one.content.space is not None}
     if len(named) > 1:
@@ -189,16 +160,7 @@ def _space(tables: Sequence[_Opened], name: str | None) -> Space:
     wanted = name or next(iter(named), None)
     if wanted is None:
         raise UsageError("The tables do not say of which space they are.", hint="Add --space.")
-    for one in tables:
-        if isinstance(one.content, LatencyMatrix) and one.content.space != spaces.get(wanted).name:
-            raise Incomparable(f"{one.path} is a matrix of {one.content.space}, not of {wanted}.")
     return spaces.get(wanted)
-
-
-def _source(one: _Opened, space: Space) -> LatencySource:
-    if isinstance(one.content, LatencyMatrix):
-        return ColumnSource(one.content, str(one.target))
-    return opening.source_of(one.content, space)
 
 
 def _limit(wanted: limits.Wanted, space: Space, sources: dict[str, LatencySource], confidence: float | None) -> Limit:
@@ -218,7 +180,7 @@ def _limit(wanted: limits.Wanted, space: Space, sources: dict[str, LatencySource
     return Limit(Latency(sources[name], name, None if confidence is None else confidence / 100), wanted.most)
 
 
-def _notes(one: _Opened, confidence: float | None) -> list[str]:
+def _notes(one: Opened, confidence: float | None) -> list[str]:
     if not isinstance(one.content, LookupTable):
         return []
     notes = []
@@ -257,7 +219,7 @@ def _front(
 
 
 def _verify(
-    tables: Sequence[_Opened],
+    tables: Sequence[Opened],
     held: Sequence[Limit],
     candidates: Sequence[Candidate],
     question: Question,

@@ -17,13 +17,15 @@ from hwbench.tables.source import Latencies
 from hwbench.transfer.few_shot.picks import next_picks
 from hwbench.transfer.few_shot.posterior import Posterior, posterior_of
 from hwbench.transfer.few_shot.prior import Encoded, Prior
-from hwbench.transfer.few_shot.stopping import BATCH, Outlook, outlook
+from hwbench.transfer.few_shot.stopping import BATCH, ENOUGH, Outlook, outlook
 
 Floats = NDArray[np.float64]
 
 FEWEST_MEASUREMENTS = 3
 _SOURCE_COVERAGE = 0.95
 _POPULATION = 500
+# Further measurements that are thought of.
+_MOST_MORE = 30
 # Architectures whose features are in memory together.
 _AT_ONCE = 20_000
 
@@ -74,6 +76,16 @@ class FewShotPredictor(msgspec.Struct, frozen=True):
         rows = self.prior.source_rows
         population = rows.take(np.random.default_rng(0).permutation(len(rows))[:_POPULATION])
         return outlook(self.posterior, population, population, more)
+
+    def worthwhile(self) -> Outlook:
+        """What all further measurements that pay would bring, batch after batch; `more` is 0 where none pays."""
+        last = self.outlook(0)
+        while last.more < _MOST_MORE:
+            following = self.outlook(last.more + BATCH)
+            if following.agreement_then - last.agreement_then < ENOUGH:
+                break
+            last = following
+        return last
 
 
 def _fields(found: Latencies) -> tuple[Floats, Floats, Floats]:
