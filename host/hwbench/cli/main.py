@@ -97,7 +97,7 @@ def main() -> None:
 
 
 def _resumable() -> bool:
-    """Whether the command keeps a session: `profile` of a space, `table verify`, `adapt`, `proxy`, `search --verify`."""
+    """Whether the command keeps a session: `profile` of a space, `table verify`, `adapt`, `proxy`, verifying searches."""
     from hwbench.models.formats import SUFFIXES
 
     words = sys.argv[1:]
