@@ -23,12 +23,11 @@ from hwbench.search.quantities import Count, Function, Latency, Limit
 from hwbench.spaces import architecture_file
 from hwbench.spaces.blocks import macs
 from hwbench.spaces.nasbench201 import in_index_order
-from hwbench.tables import formats, imported, lookup, matrix
+from hwbench.tables import formats, imported, lookup, matrix, opening
 from hwbench.tables.formats import net_config
 from hwbench.tables.formats.document import Document
 from hwbench.tables.imported import ImportedSource, ImportedTable
 from hwbench.tables.matrix import ColumnSource, LatencyMatrix
-from hwbench.workflows import search_tables
 from tests.table_files import block_table, small_matrix
 from tests.unit.test_exchange import run, text
 from tests.unit.test_search_front import ADDITIVITY
@@ -47,7 +46,7 @@ def tables(tmp_path: Path) -> tuple[Path, Path]:
 
 
 def lowest_ms(path: Path) -> float:
-    return smallest(SPACE, Latency(search_tables.opening.source_of(lookup.load(path), SPACE)))[1] / 1e3
+    return smallest(SPACE, Latency(opening.source_of(lookup.load(path), SPACE)))[1] / 1e3
 
 
 def test_what_it_finds_is_what_other_commands_read(tables: tuple[Path, Path], tmp_path: Path) -> None:
