@@ -14,7 +14,8 @@ from typer.testing import CliRunner
 
 from hwbench.cli.main import app
 from hwbench.errors import DataError, Incomparable, UsageError
-from hwbench.search.data import dataset, npz
+from hwbench.search.data import npz
+from hwbench.search.data.images import dataset
 from hwbench.search.supernet import recipes
 from hwbench.tables import lookup
 from hwbench.tables.source import TableSource
@@ -89,7 +90,9 @@ def test_the_small_study(inputs: Path, tmp_path: Path, monkeypatch: pytest.Monke
     monkeypatch.setattr(search_study, "train", None)
     monkeypatch.setattr(search_study, "SupernetSearch", None)
     assert document(*words)[1] == found
-    assert "random, chosen" in CliRunner().invoke(app, list(map(str, words))).stdout
+    shown = CliRunner().invoke(app, list(map(str, words))).stdout
+    assert "rivals" in shown
+    assert "found network over the mean random one" in shown
     with pytest.raises(Incomparable, match="a study with other settings"):
         document(*words, "--sizes", 64, 32, 48)
 
@@ -143,10 +146,10 @@ def test_specialisation_over_three_tables(inputs: Path, tmp_path: Path) -> None:
     names = ("phone", "board", "tablet")
     tables = [inputs / f"{name}.json" for name in names]
     words = ["reproduce", "specialization", *tables, "--images", inputs / "images.npz", "--settings",
-             inputs / "settings.json", "--folder", tmp_path / "own", "--limit", "phone=10ms"]  # fmt: skip
+             inputs / "settings.json", "--folder", tmp_path / "own", "--limit", "phone=20ms"]  # fmt: skip
     code, found = document(*words)
     assert [one["target"] for one in found["networks"]] == list(names)
-    assert found["networks"][0]["limit_us"] == 10_000
+    assert found["networks"][0]["limit_us"] == 20_000
     sources = {name: TableSource(lookup.load(path), SMALL) for name, path in zip(names, tables, strict=True)}
     for row, one in enumerate(found["networks"]):
         architecture = SMALL.parse(one["labels"])
