@@ -23,6 +23,7 @@ if TYPE_CHECKING:
     from hwbench.workflows.profile import ProfileResult, profile
     from hwbench.workflows.profile_models import ModelsResult, profile_models
     from hwbench.workflows.search import SearchResult, find_architectures
+    from hwbench.workflows.search_supernet import SupernetQuestion, SupernetResult, search_supernet
     from hwbench.workflows.search_tables import Question, search_tables
     from hwbench.workflows.settings import MeasureOptions
     from hwbench.workflows.sources import latency_source
@@ -39,6 +40,8 @@ _HOMES = {
     "ProfileResult": ("hwbench.workflows.profile", "ProfileResult"),
     "Question": ("hwbench.workflows.search_tables", "Question"),
     "SearchResult": ("hwbench.workflows.search", "SearchResult"),
+    "SupernetQuestion": ("hwbench.workflows.search_supernet", "SupernetQuestion"),
+    "SupernetResult": ("hwbench.workflows.search_supernet", "SupernetResult"),
     "TableSource": ("hwbench.tables.source", "TableSource"),
     "Verification": ("hwbench.workflows.verify", "Verification"),
     "adapt": ("hwbench.workflows.adapt", "adapt"),
@@ -50,6 +53,7 @@ _HOMES = {
     "load_table": ("hwbench.tables.lookup", "load"),
     "profile": ("hwbench.workflows.profile", "profile"),
     "profile_models": ("hwbench.workflows.profile_models", "profile_models"),
+    "search_supernet": ("hwbench.workflows.search_supernet", "search_supernet"),
     "search_tables": ("hwbench.workflows.search_tables", "search_tables"),
     "verify": ("hwbench.workflows.verify", "verify"),
 }
@@ -65,6 +69,8 @@ __all__ = [
     "ProfileResult",
     "Question",
     "SearchResult",
+    "SupernetQuestion",
+    "SupernetResult",
     "TableSource",
     "Verification",
     "adapt",
@@ -76,6 +82,7 @@ __all__ = [
     "load_table",
     "profile",
     "profile_models",
+    "search_supernet",
     "search_tables",
     "verify",
 ]

@@ -25,9 +25,8 @@ from hwbench.search.supernet.architecture import (
 )
 from hwbench.search.supernet.latency import AdditiveLatency, SampledLatency, expected_latency
 from hwbench.search.supernet.losses import combined
-from hwbench.search.supernet.memory import saved_bytes
-from hwbench.search.supernet.network import Supernet
-from hwbench.search.supernet.routes import HeldGates, Mixture, OnePath, RecomputedGates, Route
+from hwbench.search.supernet.memory import bytes_by_route
+from hwbench.search.supernet.routes import HeldGates, RecomputedGates
 from hwbench.search.supernet.settings import (
     AddLinear,
     ArchitectureSettings,
@@ -39,7 +38,8 @@ from hwbench.search.supernet.settings import (
 )
 from hwbench.search.training.batches import generator
 from hwbench.search.training.ranks import ALONE
-from tests.supernets import SMALL, Opaque, Table, double_batch, double_supernet, offering
+from hwbench.workflows.reproduce_memory import LARGEST_FIRST, offering
+from tests.supernets import SMALL, Opaque, Table, double_batch, double_supernet
 
 METHODS: tuple[GateMethod, ...] = ("all_paths", "two_paths", "two_paths_recomputed", "darts")
 COUNTS = SMALL.choice_counts
@@ -84,12 +84,14 @@ def test_so_does_that_of_a_whole_step(method: GateMethod, loss: AddLinear | MulL
 
 
 @settings(max_examples=100, deadline=None)
-@given(st.integers(0, 10**6), st.floats(0, 5), st.floats(1e-4, 2))
-def test_choices_that_were_not_drawn_keep_their_probabilities(seed: int, deviation: float, rate: float) -> None:
+@given(st.integers(0, 10**6), st.floats(0, 5), st.floats(1e-4, 2), st.sampled_from([0.0, 0.9]))
+def test_choices_that_were_not_drawn_keep_their_probabilities(
+    seed: int, deviation: float, rate: float, first_beta: float
+) -> None:
     alphas = some_alphas(seed, deviation)
-    optimiser = ArchitectureOptimiser(
-        alphas, ArchitectureSettings(Gradient(NoLatency(), "two_paths"), learning_rate=rate)
-    )
+    by = Gradient(NoLatency(), "two_paths")
+    settings = ArchitectureSettings(by, learning_rate=rate, betas=(first_beta, 0.999))
+    optimiser = ArchitectureOptimiser(alphas, settings)
     for step in range(3):
         before = optimiser.alphas.softmax(1)
         involved = gates.sample_pairs(optimiser.alphas, generator(seed, step))
@@ -328,32 +330,11 @@ def test_settings_that_make_no_sense_are_refused() -> None:
         Reinforce(1.0, networks=1)
 
 
-def held_by(route: Route, supernet: Supernet) -> int:
-    images, _ = double_batch(16)
-    return saved_bytes(supernet, lambda: supernet(images.float(), route))
-
-
-LARGEST_FIRST = ("k7e6", "k7e3", "k5e6", "k5e3", "k3e6", "k3e3", "zero")
-
-
 def test_one_path_holds_the_same_whatever_the_number_of_choices() -> None:
-    held: dict[str, dict[int, int]] = {"one": {}, "two": {}, "all": {}, "darts": {}}
-    for count in (1, 7):
-        space = offering(SMALL, LARGEST_FIRST[:count])
-        supernet = Supernet(space, 0)
-        alphas = gates.initial_alphas(space.choice_counts, 0.0, generator(0))
-        active = np.zeros(len(space.positions), np.uint8)
-        involved = gates.offered(alphas)
-        opened = functional.one_hot(torch.zeros(len(active), dtype=torch.int64), alphas.shape[1]).float()
-        opened.requires_grad_()
-        pair = involved & (torch.arange(alphas.shape[1]) < 2)
-        held["one"][count] = held_by(OnePath(active), supernet)
-        held["two"][count] = held_by(RecomputedGates(active, pair, opened), supernet)
-        held["all"][count] = held_by(RecomputedGates(active, involved, opened), supernet)
-        held["darts"][count] = held_by(Mixture(alphas.softmax(1).float().requires_grad_()), supernet)
-    for kind in ("one", "two", "all"):
-        assert held[kind][7] == pytest.approx(held["one"][1], rel=0.02)
-    assert held["darts"][7] > 2.5 * held["one"][7]
+    held = {count: bytes_by_route(offering(SMALL, LARGEST_FIRST[:count]), 16) for count in (1, 7)}
+    for kind in ("one_path", "two_paths_recomputed", "all_paths"):
+        assert held[7][kind] == pytest.approx(held[1][kind], rel=0.02)
+    assert held[7]["darts"] > 2.5 * held[7]["one_path"]
 
 
 def test_a_frozen_record_says_what_a_method_is() -> None:

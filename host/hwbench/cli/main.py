@@ -95,15 +95,16 @@ def main() -> None:
 
 
 def _resumable() -> bool:
-    """Whether the command keeps a session: `profile` of a space, `table verify`, `adapt`, `search --verify`."""
+    """Whether the command keeps a session: `profile` of a space, `table verify`, `adapt`, `search` that lasts."""
     from hwbench.models.formats import SUFFIXES
 
     words = sys.argv[1:]
     named = [word for before, word in pairwise(words) if before not in ("-o", "--output") and not word.startswith("-")]
     measures = words[:1] == ["profile"] and not any(word.endswith((*SUFFIXES, ".json")) for word in named)
-    verifies = words[:1] == ["search"] and any(word.split("=")[0] == "--verify" for word in words)
+    lasting = ("--verify", "supernet", "--method=supernet")
+    searches = words[:1] == ["search"] and any(word in lasting or word.startswith("--verify=") for word in words)
     adapts = words[:1] == ["adapt"] and not any(word.split("=")[0] == "--target" for word in words)
-    return measures or verifies or adapts or words[:2] == ["table", "verify"]
+    return measures or searches or adapts or words[:2] == ["table", "verify"]
 
 
 if __name__ == "__main__":

@@ -6,13 +6,16 @@ from collections.abc import Sequence
 from html import escape
 from pathlib import Path
 
-from hwbench import spaces
+from hwbench import files, spaces
 from hwbench.errors import DataError
 from hwbench.files import write_atomically
+from hwbench.reports.supernet_html import search_section
 from hwbench.reports.svg import Cell, bars, heat_map, scatter
 from hwbench.reports.units import duration, latency, percent, signed_percent, size
+from hwbench.search.supernet import outcome
 from hwbench.tables import lookup
 from hwbench.tables.lookup import LookupTable, Row
+from hwbench.workflows.search_supernet import SupernetFolder
 from hwbench.workflows.verify import Verification, load_verification, verification_path
 
 _STYLE = (
@@ -23,19 +26,28 @@ _STYLE = (
 _WIDEST_SHOWN = 25
 
 
-def write_report(tables: Sequence[Path], output: Path) -> None:
-    """One report over the given table files, each with its verification when that lies beside it."""
-    sections = []
-    for path in tables:
-        beside = verification_path(path)
-        sections.append(table_section(lookup.load(path), load_verification(beside) if beside.exists() else None))
+def write_report(paths: Sequence[Path], output: Path) -> None:
+    """One report over tables, each with its verification when that lies beside it, and searches of supernets.
+
+    A search is its folder, or the outcome in it. Raises DataError naming what cannot be shown.
+    """
+    sections = [_section(path) for path in paths]
     if not sections:
-        raise DataError("A report needs at least one table.")
+        raise DataError("A report needs at least one table or search.")
     page = (
         '<!DOCTYPE html><html lang="en"><head><meta charset="utf-8"><title>hwbench report</title>'
         f"<style>{_STYLE}</style></head><body>{''.join(sections)}</body></html>\n"
     )
     write_atomically(output, page.encode())
+
+
+def _section(path: Path) -> str:
+    if path.is_dir():
+        return search_section(SupernetFolder(path).outcome)
+    if files.kind_of(path) == outcome.KIND:
+        return search_section(path)
+    beside = verification_path(path)
+    return table_section(lookup.load(path), load_verification(beside) if beside.exists() else None)
 
 
 def table_section(table: LookupTable, verification: Verification | None) -> str:

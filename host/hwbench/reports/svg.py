@@ -26,10 +26,10 @@ def heat_map(rows: Sequence[str], columns: Sequence[str], cells: Sequence[Sequen
     """Cells coloured by the logarithm of their value, light to dark."""
     values = [cell.value for line in cells for cell in line if cell.value]
     low, high = (math.log(min(values)), math.log(max(values))) if values else (0.0, 1.0)
-    parts = [_text(_LEFT + i * _CELL_W + _CELL_W / 2, _TOP - 8, column, "middle") for i, column in enumerate(columns)]
+    parts = [caption(_LEFT + i * _CELL_W + _CELL_W / 2, _TOP - 8, column, "middle") for i, column in enumerate(columns)]
     for y, (row, line) in enumerate(zip(rows, cells, strict=True)):
         top = _TOP + y * _CELL_H
-        parts.append(_text(_LEFT - 8, top + 16, row, "end"))
+        parts.append(caption(_LEFT - 8, top + 16, row, "end"))
         for x, cell in enumerate(line):
             share = 0.0 if not cell.value or high == low else (math.log(cell.value) - low) / (high - low)
             fill = "#f4f4f4" if not cell.value else _colour(share)
@@ -39,10 +39,10 @@ def heat_map(rows: Sequence[str], columns: Sequence[str], cells: Sequence[Sequen
             parts.append(
                 f'<g><title>{escape(cell.title)}</title><rect x="{left}" y="{top}" width="{_CELL_W - 2}" '
                 f'height="{_CELL_H - 2}" fill="{fill}" stroke="{stroke}"/>'
-                f"{_text(left + _CELL_W / 2 - 1, top + 15, cell.text, 'middle', ink)}</g>"
+                f"{caption(left + _CELL_W / 2 - 1, top + 15, cell.text, 'middle', ink)}</g>"
             )
     width, height = _LEFT + len(columns) * _CELL_W + 10, _TOP + len(rows) * _CELL_H + 10
-    return _svg(width, height, parts)
+    return figure(width, height, parts)
 
 
 def scatter(points: Sequence[tuple[float, float, str]], x_label: str, y_label: str) -> str:
@@ -58,18 +58,18 @@ def scatter(points: Sequence[tuple[float, float, str]], x_label: str, y_label: s
     parts = [
         f'<line x1="{margin}" y1="{size - margin}" x2="{size - margin}" y2="{margin}" stroke="#bbb"/>',
         f'<rect x="{margin}" y="{margin}" width="{side}" height="{side}" fill="none" stroke="#999"/>',
-        _text(size / 2, size - 12, x_label, "middle"),
-        f'<g transform="translate(14 {size / 2}) rotate(-90)">{_text(0, 0, y_label, "middle")}</g>',
+        caption(size / 2, size - 12, x_label, "middle"),
+        f'<g transform="translate(14 {size / 2}) rotate(-90)">{caption(0, 0, y_label, "middle")}</g>',
     ]
     for tick in (low, (low + high) / 2, high):
-        parts.append(_text(at(tick), size - margin + 16, latency(tick), "middle"))
-        parts.append(_text(margin - 6, size - at(tick) + 4, latency(tick), "end"))
+        parts.append(caption(at(tick), size - margin + 16, latency(tick), "middle"))
+        parts.append(caption(margin - 6, size - at(tick) + 4, latency(tick), "end"))
     for x, y, title in points:
         parts.append(
             f'<circle cx="{at(x):.1f}" cy="{size - at(y):.1f}" r="4" fill="#2a6f97" fill-opacity="0.7">'
             f"<title>{escape(title)}</title></circle>"
         )
-    return _svg(size, size, parts)
+    return figure(size, size, parts)
 
 
 def bars(entries: Sequence[tuple[str, float, str]], unit: str) -> str:
@@ -80,13 +80,13 @@ def bars(entries: Sequence[tuple[str, float, str]], unit: str) -> str:
     for y, (label, value, title) in enumerate(entries):
         length = value / largest * (width - left - 80)
         top = y * row + 4
-        parts.append(_text(left - 6, top + 11, label, "end"))
+        parts.append(caption(left - 6, top + 11, label, "end"))
         parts.append(
             f'<g><title>{escape(title)}</title><rect x="{left}" y="{top}" width="{max(length, 1):.1f}" '
             f'height="{row - 4}" fill="#2a6f97"/></g>'
         )
-        parts.append(_text(left + length + 6, top + 11, f"{value:.2f} {unit}", "start"))
-    return _svg(width, len(entries) * row + 10, parts)
+        parts.append(caption(left + length + 6, top + 11, f"{value:.2f} {unit}", "start"))
+    return figure(width, len(entries) * row + 10, parts)
 
 
 def _colour(share: float) -> str:
@@ -94,11 +94,13 @@ def _colour(share: float) -> str:
     return "#" + "".join(f"{round(a + (b - a) * share):02x}" for a, b in zip(start, end, strict=True))
 
 
-def _text(x: float, y: float, text: str, anchor: str, fill: str = "#222") -> str:
+def caption(x: float, y: float, text: str, anchor: str, fill: str = "#222") -> str:
+    """Escaped text at a place; `anchor` is start, middle or end."""
     return f'<text x="{x:.1f}" y="{y:.1f}" text-anchor="{anchor}" fill="{fill}">{escape(text)}</text>'
 
 
-def _svg(width: float, height: float, parts: Sequence[str]) -> str:
+def figure(width: float, height: float, parts: Sequence[str]) -> str:
+    """An SVG element of the parts."""
     return (
         f'<svg xmlns="http://www.w3.org/2000/svg" width="{width:.0f}" height="{height:.0f}" '
         f'viewBox="0 0 {width:.0f} {height:.0f}" font-family="sans-serif" font-size="11">{"".join(parts)}</svg>'
