@@ -17,7 +17,7 @@ import msgspec
 import numpy as np
 
 from benchmarks.common import parser, report
-from hwbench import files
+from hwbench import files, spaces
 from hwbench.devices import LocalDevice
 from hwbench.measure.statistics import Floats, spearman
 from hwbench.spaces.space import Architectures
@@ -38,6 +38,7 @@ TEST_SEED = 77
 def main() -> None:
     arguments = parser(__doc__)
     arguments.add_argument("--pool", type=Path, default=Path("lookup_tables"), help="folder of folders of tables")
+    arguments.add_argument("--space", default=spaces.DEFAULT)
     arguments.add_argument("--leave-out", default="*--litert-*-int8-*", help="files of the pool that are not used")
     arguments.add_argument("--engine", default="litert")
     arguments.add_argument("--delegate", default="xnnpack")
@@ -55,7 +56,7 @@ def main() -> None:
     )  # fmt: skip
     paths = [
         path
-        for path in sorted(options.pool.glob("*/*--*.json"))
+        for path in sorted(options.pool.glob(f"*/{options.space}--*.json"))
         if files.kind_of(path) == lookup.KIND and not fnmatch(path.name, options.leave_out)
     ]
     pool = open_pool(paths, None, lambda _, __: False)
@@ -76,7 +77,7 @@ def main() -> None:
         )
         result = study(pool, target, options.networks, options.methods.split(","))
         target.close()
-    result |= {"target": target.name, "preset": options.preset, "left_out": options.leave_out}
+    result |= {"target": target.name, "preset": options.preset, "left_out": options.leave_out, "space": pool.space.name}
     report(options.name, result, options.keep)
 
 

@@ -12,6 +12,7 @@ from typing import Any
 import msgspec
 import numpy as np
 import pytest
+from benchmarks import adapt_local
 from typer.testing import CliRunner
 
 from hwbench import files
@@ -28,7 +29,10 @@ from hwbench.transfer.predictor_file import PoolColumn
 from hwbench.workflows import adapt_methods
 from hwbench.workflows.adapt import AdaptResult, adapt
 from hwbench.workflows.adapt_methods import ByMetaLearning, Method
-from hwbench.workflows.settings import MeasureOptions
+from hwbench.workflows.adapt_pool import open_pool
+from hwbench.workflows.adapt_targets import DeviceTarget
+from hwbench.workflows.networks import Bench
+from hwbench.workflows.settings import MeasureOptions, target_of
 from hwbench.workflows.sources import latency_source
 from tests.adaptations import SPACE, WeighingDevice, weighed_pool, weighed_table
 from tests.few_shot_pools import simulated_matrix
@@ -341,3 +345,18 @@ def test_settings_of_the_measurement_belong_to_the_target(tmp_path: Path) -> Non
     assert (origin.target.precision, origin.target.threads, origin.preset) == ("int8", 2, "quick")
     assert {plan.threads for plan in device.plans} == {2}
     assert "int8" in found.predictor.target
+
+
+def test_the_benchmark_judges_all_methods_on_the_same_measurements(tmp_path: Path) -> None:
+    device = WeighingDevice()
+    options = MeasureOptions()
+    record = device.record()
+    bench = Bench(device, record, target_of(device, record.id, options), options)
+    pool = open_pool(weighed_pool(tmp_path, 4), None, lambda _, __: False)
+    target = DeviceTarget(bench, pool.space, tmp_path / "p.json", tmp_path / "session", {}, False, lambda _: None)
+    found = adapt_local.study(pool, target, 30, list(METHODS))
+    assert found["networks"] == 30
+    assert sum(len(plan.jobs) - 3 for plan in device.plans) == 2 * (20 + 30 + 30)
+    assert found["test_retest_spearman"] > 0.95
+    assert {"gp 10", "gp 20", "help 20", "adaproxy 10", "adaproxy 20"} <= found.keys()
+    assert found["gp 10"]["spearman"] > 0.85
