@@ -15,7 +15,10 @@ from numpy.typing import NDArray
 from torch import Tensor
 from torch.nn import functional
 
+from hwbench import spaces
 from hwbench.errors import MissingRows, UsageError
+from hwbench.models.torch_nets import weights_of
+from hwbench.models.weights import untrained_weights
 from hwbench.search.supernet import gates
 from hwbench.search.supernet.architecture import (
     ArchitectureOptimiser,
@@ -26,7 +29,8 @@ from hwbench.search.supernet.architecture import (
 from hwbench.search.supernet.latency import AdditiveLatency, SampledLatency, expected_latency
 from hwbench.search.supernet.losses import combined
 from hwbench.search.supernet.memory import bytes_by_route
-from hwbench.search.supernet.routes import HeldGates, RecomputedGates
+from hwbench.search.supernet.network import Supernet, chain_of
+from hwbench.search.supernet.routes import HeldGates, OnePath, RecomputedGates
 from hwbench.search.supernet.settings import (
     AddLinear,
     ArchitectureSettings,
@@ -37,7 +41,10 @@ from hwbench.search.supernet.settings import (
     Reinforce,
 )
 from hwbench.search.training.batches import generator
+from hwbench.search.training.optimiser import WeightOptimiser
 from hwbench.search.training.ranks import ALONE
+from hwbench.search.training.settings import WeightSettings
+from hwbench.spaces.space import NamedBlock
 from hwbench.workflows.reproduce_memory import LARGEST_FIRST, offering
 from tests.supernets import SMALL, Opaque, Table, double_batch, double_supernet
 
@@ -335,6 +342,49 @@ def test_one_path_holds_the_same_whatever_the_number_of_choices() -> None:
     for kind in ("one_path", "two_paths_recomputed", "all_paths"):
         assert held[7][kind] == pytest.approx(held[1][kind], rel=0.02)
     assert held[7]["darts"] > 2.5 * held[7]["one_path"]
+
+
+@pytest.mark.parametrize("name", [SMALL.name, "proxylessnas-w0.35-r28-c10-i1-d2.1.1.1.1.1"])
+def test_choices_that_begin_alike_are_one_function(name: str) -> None:
+    space = chain_of(spaces.get(name))
+    supernet = Supernet(space, 3, "alike").double()
+    for position, choices in zip(space.positions, supernet.positions, strict=True):
+        first = position.blocks[0]
+        assert first is not None
+        image = torch.randn((4, first.in_shape[2], *first.in_shape[:2]), generator=generator(1), dtype=torch.float64)
+        wanted = choices[0](image)
+        assert wanted.std() > 0.1
+        for label, choice in zip(position.labels, choices, strict=True):
+            # Kernels of one size and of another are summed in other orders.
+            torch.testing.assert_close(choice(image), wanted, atol=1e-6, rtol=1e-6, msg=f"{position.name} {label}")
+        if "zero" in position.labels:
+            assert torch.equal(wanted, image)
+
+
+def test_choices_that_begin_alike_part_when_they_are_trained() -> None:
+    """The channels that add nothing at first get a gradient, and so does a residual of 0."""
+    supernet = Supernet(SMALL, 3, "alike")
+    images, labels = double_batch()
+    optimiser = WeightOptimiser(supernet, WeightSettings(batch=12))
+    for _ in range(2):
+        route = OnePath(np.array([1, 1, 3, 3], np.uint8))
+        optimiser.step(optimiser.loss(supernet(images.float(), route), labels), 0.1, ALONE)
+    before = Supernet(SMALL, 3, "alike").state_dict()
+    changed = {name for name, value in supernet.state_dict().items() if not torch.equal(value, before[name])}
+    assert "positions.1.1.ops.project.norm.weight" in changed
+    kernel = supernet.state_dict()["positions.0.1.ops.project.conv.weight"]
+    assert (kernel[:, kernel.shape[1] // 2 :] != 0).any()
+
+
+def test_independent_choices_begin_as_the_published_code_draws_them() -> None:
+    supernet = Supernet(SMALL, 3)
+    for position, choices in zip(SMALL.positions, supernet.positions, strict=True):
+        for label, block, choice in zip(position.labels, position.blocks, choices, strict=True):
+            if block is not None:
+                named = NamedBlock(f"{position.name}/{label}", block)
+                found = weights_of(named.name, choice)
+                for name, array in untrained_weights([named], 3).items():
+                    np.testing.assert_array_equal(found[name], array)
 
 
 def test_a_frozen_record_says_what_a_method_is() -> None:

@@ -22,6 +22,7 @@ from hwbench.errors import DataError, Incomparable
 from hwbench.search import data, exact
 from hwbench.search.data import Dataset, Images
 from hwbench.search.quantities import Latency, Limit
+from hwbench.search.supernet.outcome import Progress
 from hwbench.search.supernet.recipes import Recipe
 from hwbench.search.supernet.search import Splits, SupernetSearch
 from hwbench.search.training.batches import Normalisation
@@ -47,11 +48,10 @@ class TrainedNetwork(msgspec.Struct, frozen=True):
 
 
 class Searched(msgspec.Struct, frozen=True):
-    """The architecture that a search led to, and what that took."""
+    """The architecture that a search led to, how it went epoch by epoch, and what that took."""
 
     architecture: tuple[int, ...]
-    entropy: float
-    expected_latency_us: float
+    progress: tuple[Progress, ...]
     cpu_seconds: float
 
 
@@ -181,9 +181,8 @@ def _searched(study: Study, case: Case, limit_us: float) -> Searched:
     outcome = SupernetSearch(study.space, case.source, splits, settings).run()
     limit = Limit(Latency(case.source, case.table), limit_us)
     (architecture,) = exact.best(study.space, outcome.scores(study.space), [limit])
-    last = outcome.progress[-1]
     spent = time.process_time() - begin
-    return Searched(tuple(architecture.tolist()), last.entropy, last.expected_latency_us, spent)
+    return Searched(tuple(architecture.tolist()), outcome.progress, spent)
 
 
 def _near(space: ChainSpace, case: Case, limit_us: float) -> Architectures:

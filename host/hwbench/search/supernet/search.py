@@ -87,7 +87,7 @@ class SupernetSearch:
         self._ranks = ranks
         self._expectation = expected_latency(source, self._space)
         self.normalisation = Normalisation(splits.weights)
-        self.supernet = Supernet(self._space, settings.seed).to(memory_format=torch.channels_last)
+        self.supernet = Supernet(self._space, settings.seed, settings.beginning).to(memory_format=torch.channels_last)
         seed, deviation = settings.seed, settings.architecture.initial_deviation
         alphas = gates.initial_alphas(space.choice_counts, deviation, generator(seed, _ALPHAS))
         self._weights = WeightOptimiser(self.supernet, settings.weights)

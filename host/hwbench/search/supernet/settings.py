@@ -126,8 +126,14 @@ class ArchitectureSettings(msgspec.Struct, frozen=True, forbid_unknown_fields=Tr
         check("first_epoch", self.first_epoch >= 0, "at least 0")
 
 
+# How the choices of a position begin: `search/supernet/beginnings.py`.
+Beginning: TypeAlias = Literal["independent", "alike"]
+
+
 class SearchSettings(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     """A whole search. `validation_images` of the architecture's split are looked at after each epoch (ours).
+
+    `beginning` is how the choices' first weights are drawn; `alike` is ours.
 
     A checkpoint is written after each epoch and, if `checkpoint_steps` is above 0, after so many weight steps.
     """
@@ -136,6 +142,7 @@ class SearchSettings(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     warm_up: WarmUp = WarmUp()
     weights: WeightSettings = WeightSettings()
     augmentation: Augmentation = Augmentation()
+    beginning: Beginning = "independent"
     validation_images: int = 2000
     checkpoint_steps: int = 0
     seed: int = 0
