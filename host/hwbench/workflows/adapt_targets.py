@@ -27,7 +27,7 @@ from hwbench.workflows.networks import Bench, measure
 from hwbench.workflows.profile import write_samples
 from hwbench.workflows.sources import Opened
 
-KIND = "networks"
+KIND = "stage"
 VERSION = 1
 
 # What makes two targets one, whatever runner or cores measured.
