@@ -1,7 +1,8 @@
-"""Searches that tests start as processes of their own: one to be killed, or one rank of two.
+"""Searches that tests start as processes of their own: one to be killed, one rank of two, or a whole command.
 
 python -m tests.supernet_process killed FOLDER BATCHES
 torchrun --nproc-per-node 2 -m tests.supernet_process steps FOLDER
+python -m tests.supernet_process command LINE WORDS...
 """
 
 from __future__ import annotations
@@ -17,6 +18,8 @@ from safetensors.numpy import save_file as save_arrays
 from safetensors.torch import save_file
 from torch import Tensor, nn
 
+from hwbench.cli import search_supernet
+from hwbench.cli.main import main as main_of_hwbench
 from hwbench.search.supernet import gates
 from hwbench.search.supernet import outcome as outcomes
 from hwbench.search.supernet.architecture import ArchitectureOptimiser, gate_direction, reinforce_direction
@@ -101,8 +104,25 @@ def killed(folder: Path, batches: int) -> None:
     search().run(folder)
 
 
+def command(line: str, words: list[str]) -> None:
+    """Runs hwbench, and ends by SIGKILL when it would say that line."""
+    real = search_supernet.say
+
+    def say(text: str) -> None:
+        if text.startswith(line):
+            os.kill(os.getpid(), signal.SIGKILL)
+        real(text)
+
+    search_supernet.say = say  # type: ignore[attr-defined]
+    sys.argv = ["hwbench", *words]
+    main_of_hwbench()
+
+
 def main() -> None:
     torch.set_num_threads(1)
+    if sys.argv[1] == "command":
+        command(sys.argv[2], sys.argv[3:])
+        return
     kind, folder = sys.argv[1], Path(sys.argv[2])
     if kind == "killed":
         killed(folder, int(sys.argv[3]))

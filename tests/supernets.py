@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import msgspec
 import numpy as np
 import torch
 from numpy.typing import ArrayLike, NDArray
@@ -10,7 +9,7 @@ from numpy.typing import ArrayLike, NDArray
 from hwbench import spaces
 from hwbench.search.data import Images
 from hwbench.search.supernet.network import Supernet, chain_of
-from hwbench.spaces.space import ChainSpace, Position
+from hwbench.spaces.space import ChainSpace
 from hwbench.tables.source import Latencies, block_offers
 
 # Four positions with 6, 7, 6 and 7 choices.
@@ -55,16 +54,6 @@ class Opaque:
     def predict(self, architectures: ArrayLike) -> Latencies:
         mean = self._table.predict(architectures).mean_us ** self._power
         return Latencies(mean, mean, mean)
-
-
-def offering(space: ChainSpace, labels: tuple[str, ...]) -> ChainSpace:
-    """The space with no other choices than these, in their order."""
-    positions = tuple(
-        Position(position.name, kept, tuple(position.blocks[position.labels.index(label)] for label in kept))
-        for position in space.positions
-        for kept in [tuple(label for label in labels if label in position.labels)]
-    )
-    return msgspec.structs.replace(space, positions=positions)
 
 
 def images(count: int, seed: int = 0) -> Images:

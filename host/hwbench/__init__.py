@@ -26,6 +26,7 @@ if TYPE_CHECKING:
     from hwbench.workflows.profile import ProfileResult, profile
     from hwbench.workflows.profile_models import ModelsResult, profile_models
     from hwbench.workflows.search import SearchResult, find_architectures
+    from hwbench.workflows.search_supernet import SupernetQuestion, SupernetResult, search_supernet
     from hwbench.workflows.search_tables import Question, search_tables
     from hwbench.workflows.settings import MeasureOptions
     from hwbench.workflows.sources import latency_source
@@ -43,6 +44,8 @@ _HOMES = {
     "ProfileResult": ("hwbench.workflows.profile", "ProfileResult"),
     "Question": ("hwbench.workflows.search_tables", "Question"),
     "SearchResult": ("hwbench.workflows.search", "SearchResult"),
+    "SupernetQuestion": ("hwbench.workflows.search_supernet", "SupernetQuestion"),
+    "SupernetResult": ("hwbench.workflows.search_supernet", "SupernetResult"),
     "TableSource": ("hwbench.tables.source", "TableSource"),
     "Verification": ("hwbench.workflows.verify", "Verification"),
     "adapt": ("hwbench.workflows.adapt", "adapt"),
@@ -58,6 +61,7 @@ _HOMES = {
     "measure_target": ("hwbench.workflows.choose", "measure_target"),
     "profile": ("hwbench.workflows.profile", "profile"),
     "profile_models": ("hwbench.workflows.profile_models", "profile_models"),
+    "search_supernet": ("hwbench.workflows.search_supernet", "search_supernet"),
     "search_tables": ("hwbench.workflows.search_tables", "search_tables"),
     "telling_architectures": ("hwbench.workflows.choose", "telling_architectures"),
     "verify": ("hwbench.workflows.verify", "verify"),
@@ -75,6 +79,8 @@ __all__ = [
     "ProfileResult",
     "Question",
     "SearchResult",
+    "SupernetQuestion",
+    "SupernetResult",
     "TableSource",
     "Verification",
     "adapt",
@@ -90,6 +96,7 @@ __all__ = [
     "measure_target",
     "profile",
     "profile_models",
+    "search_supernet",
     "search_tables",
     "telling_architectures",
     "verify",

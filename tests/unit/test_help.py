@@ -386,13 +386,13 @@ def test_a_file_is_plain_safetensors(trained: Trained, tmp_path: Path) -> None:
 
 
 def test_without_torch_the_extra_is_named(monkeypatch: pytest.MonkeyPatch) -> None:
-    from hwbench.workflows import help_learned
+    from hwbench.workflows.extras import need_torch
 
     for package in ("torch", "safetensors"):
         with monkeypatch.context() as patch:
             patch.setitem(sys.modules, package, None)
             with pytest.raises(UsageError, match=rf"{package}.*hwbench\[search\]"):
-                help_learned.need_torch()
+                need_torch()
 
 
 def test_the_example_of_the_docs_runs(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -230,3 +230,9 @@ def test_splits_are_disjoint_complete_and_balanced(count: int, classes: int, dra
     np.testing.assert_array_equal(np.sort(both), np.arange(count))
     of_class = np.bincount(chosen.labels, minlength=classes)
     assert np.abs(of_class - np.bincount(labels, minlength=classes) * held_out / count).max() <= 1
+
+
+def test_splits_do_not_keep_the_order_of_the_classes() -> None:
+    labels = np.repeat(np.arange(4), 50)
+    for part in data.split(Images(np.zeros((200, 2, 2, 1), np.uint8), labels), 80, seed=0):
+        assert all(len(set(part.labels[begin : begin + 20].tolist())) > 2 for begin in range(0, 80, 20))

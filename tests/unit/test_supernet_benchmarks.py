@@ -6,22 +6,22 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from benchmarks.supernet_search import SPACE, phone_like
+from benchmarks.supernet_search import SPACE
 
 from hwbench import spaces
 from hwbench.search.supernet.network import chain_of
 from hwbench.tables import formats
 from hwbench.tables.imported import ImportedSource, ImportedTable
+from hwbench.workflows.phone_like import phone_like
 
 
 @pytest.mark.parametrize("name", [SPACE, "proxylessnas-w0.25-r28-c10-i1-d2.2.2.2.2.1"])
-def test_a_phone_like_table(published: Path, monkeypatch: pytest.MonkeyPatch, name: str) -> None:
-    monkeypatch.setenv("HWBENCH_DATA", str(published))
+def test_a_phone_like_table(published: Path, name: str) -> None:
     table = formats.read(published / "luts/han-cai_files/proxylessnas/mobile_trim.yaml")
     assert isinstance(table, ImportedTable)
     paper, space = (chain_of(spaces.get(one)) for one in (spaces.DEFAULT, name))
     phone_fixed, phone = ImportedSource(table, paper).offered_us()
-    made = phone_like(space)
+    made = phone_like(space, published)
     assert "synthetic" in made.target
     fixed, offers = ImportedSource(made, space).offered_us()
     assert fixed == pytest.approx(phone_fixed)

@@ -15,7 +15,10 @@ from numpy.typing import NDArray
 from torch import Tensor
 from torch.nn import functional
 
+from hwbench import spaces
 from hwbench.errors import MissingRows, UsageError
+from hwbench.models.torch_nets import weights_of
+from hwbench.models.weights import untrained_weights
 from hwbench.search.supernet import gates
 from hwbench.search.supernet.architecture import (
     ArchitectureOptimiser,
@@ -25,9 +28,9 @@ from hwbench.search.supernet.architecture import (
 )
 from hwbench.search.supernet.latency import AdditiveLatency, SampledLatency, expected_latency
 from hwbench.search.supernet.losses import combined
-from hwbench.search.supernet.memory import saved_bytes
-from hwbench.search.supernet.network import Supernet
-from hwbench.search.supernet.routes import HeldGates, Mixture, OnePath, RecomputedGates, Route
+from hwbench.search.supernet.memory import bytes_by_route
+from hwbench.search.supernet.network import Supernet, chain_of
+from hwbench.search.supernet.routes import HeldGates, OnePath, RecomputedGates
 from hwbench.search.supernet.settings import (
     AddLinear,
     ArchitectureSettings,
@@ -38,8 +41,12 @@ from hwbench.search.supernet.settings import (
     Reinforce,
 )
 from hwbench.search.training.batches import generator
+from hwbench.search.training.optimiser import WeightOptimiser
 from hwbench.search.training.ranks import ALONE
-from tests.supernets import SMALL, Opaque, Table, double_batch, double_supernet, offering
+from hwbench.search.training.settings import WeightSettings
+from hwbench.spaces.space import NamedBlock
+from hwbench.workflows.reproduce_memory import LARGEST_FIRST, offering
+from tests.supernets import SMALL, Opaque, Table, double_batch, double_supernet
 
 METHODS: tuple[GateMethod, ...] = ("all_paths", "two_paths", "two_paths_recomputed", "darts")
 COUNTS = SMALL.choice_counts
@@ -84,12 +91,14 @@ def test_so_does_that_of_a_whole_step(method: GateMethod, loss: AddLinear | MulL
 
 
 @settings(max_examples=100, deadline=None)
-@given(st.integers(0, 10**6), st.floats(0, 5), st.floats(1e-4, 2))
-def test_choices_that_were_not_drawn_keep_their_probabilities(seed: int, deviation: float, rate: float) -> None:
+@given(st.integers(0, 10**6), st.floats(0, 5), st.floats(1e-4, 2), st.sampled_from([0.0, 0.9]))
+def test_choices_that_were_not_drawn_keep_their_probabilities(
+    seed: int, deviation: float, rate: float, first_beta: float
+) -> None:
     alphas = some_alphas(seed, deviation)
-    optimiser = ArchitectureOptimiser(
-        alphas, ArchitectureSettings(Gradient(NoLatency(), "two_paths"), learning_rate=rate)
-    )
+    by = Gradient(NoLatency(), "two_paths")
+    settings = ArchitectureSettings(by, learning_rate=rate, betas=(first_beta, 0.999))
+    optimiser = ArchitectureOptimiser(alphas, settings)
     for step in range(3):
         before = optimiser.alphas.softmax(1)
         involved = gates.sample_pairs(optimiser.alphas, generator(seed, step))
@@ -328,32 +337,54 @@ def test_settings_that_make_no_sense_are_refused() -> None:
         Reinforce(1.0, networks=1)
 
 
-def held_by(route: Route, supernet: Supernet) -> int:
-    images, _ = double_batch(16)
-    return saved_bytes(supernet, lambda: supernet(images.float(), route))
-
-
-LARGEST_FIRST = ("k7e6", "k7e3", "k5e6", "k5e3", "k3e6", "k3e3", "zero")
-
-
 def test_one_path_holds_the_same_whatever_the_number_of_choices() -> None:
-    held: dict[str, dict[int, int]] = {"one": {}, "two": {}, "all": {}, "darts": {}}
-    for count in (1, 7):
-        space = offering(SMALL, LARGEST_FIRST[:count])
-        supernet = Supernet(space, 0)
-        alphas = gates.initial_alphas(space.choice_counts, 0.0, generator(0))
-        active = np.zeros(len(space.positions), np.uint8)
-        involved = gates.offered(alphas)
-        opened = functional.one_hot(torch.zeros(len(active), dtype=torch.int64), alphas.shape[1]).float()
-        opened.requires_grad_()
-        pair = involved & (torch.arange(alphas.shape[1]) < 2)
-        held["one"][count] = held_by(OnePath(active), supernet)
-        held["two"][count] = held_by(RecomputedGates(active, pair, opened), supernet)
-        held["all"][count] = held_by(RecomputedGates(active, involved, opened), supernet)
-        held["darts"][count] = held_by(Mixture(alphas.softmax(1).float().requires_grad_()), supernet)
-    for kind in ("one", "two", "all"):
-        assert held[kind][7] == pytest.approx(held["one"][1], rel=0.02)
-    assert held["darts"][7] > 2.5 * held["one"][7]
+    held = {count: bytes_by_route(offering(SMALL, LARGEST_FIRST[:count]), 16) for count in (1, 7)}
+    for kind in ("one_path", "two_paths_recomputed", "all_paths"):
+        assert held[7][kind] == pytest.approx(held[1][kind], rel=0.02)
+    assert held[7]["darts"] > 2.5 * held[7]["one_path"]
+
+
+@pytest.mark.parametrize("name", [SMALL.name, "proxylessnas-w0.35-r28-c10-i1-d2.1.1.1.1.1"])
+def test_choices_that_begin_alike_are_one_function(name: str) -> None:
+    space = chain_of(spaces.get(name))
+    supernet = Supernet(space, 3, "alike").double()
+    for position, choices in zip(space.positions, supernet.positions, strict=True):
+        first = position.blocks[0]
+        assert first is not None
+        image = torch.randn((4, first.in_shape[2], *first.in_shape[:2]), generator=generator(1), dtype=torch.float64)
+        wanted = choices[0](image)
+        assert wanted.std() > 0.1
+        for label, choice in zip(position.labels, choices, strict=True):
+            # Kernels of one size and of another are summed in other orders.
+            torch.testing.assert_close(choice(image), wanted, atol=1e-6, rtol=1e-6, msg=f"{position.name} {label}")
+        if "zero" in position.labels:
+            assert torch.equal(wanted, image)
+
+
+def test_choices_that_begin_alike_part_when_they_are_trained() -> None:
+    """The channels that add nothing at first get a gradient, and so does a residual of 0."""
+    supernet = Supernet(SMALL, 3, "alike")
+    images, labels = double_batch()
+    optimiser = WeightOptimiser(supernet, WeightSettings(batch=12))
+    for _ in range(2):
+        route = OnePath(np.array([1, 1, 3, 3], np.uint8))
+        optimiser.step(optimiser.loss(supernet(images.float(), route), labels), 0.1, ALONE)
+    before = Supernet(SMALL, 3, "alike").state_dict()
+    changed = {name for name, value in supernet.state_dict().items() if not torch.equal(value, before[name])}
+    assert "positions.1.1.ops.project.norm.weight" in changed
+    kernel = supernet.state_dict()["positions.0.1.ops.project.conv.weight"]
+    assert (kernel[:, kernel.shape[1] // 2 :] != 0).any()
+
+
+def test_independent_choices_begin_as_the_published_code_draws_them() -> None:
+    supernet = Supernet(SMALL, 3)
+    for position, choices in zip(SMALL.positions, supernet.positions, strict=True):
+        for label, block, choice in zip(position.labels, position.blocks, choices, strict=True):
+            if block is not None:
+                named = NamedBlock(f"{position.name}/{label}", block)
+                found = weights_of(named.name, choice)
+                for name, array in untrained_weights([named], 3).items():
+                    np.testing.assert_array_equal(found[name], array)
 
 
 def test_a_frozen_record_says_what_a_method_is() -> None:

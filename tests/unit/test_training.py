@@ -18,6 +18,7 @@ from hwbench.models.torch_nets import build
 from hwbench.models.weight_files import WeightsRecord
 from hwbench.models.weights import random_weights, untrained_weights
 from hwbench.search.data import Images
+from hwbench.search.training import batches as training_batches
 from hwbench.search.training.batches import Batches, Normalisation, augmented, in_order
 from hwbench.search.training.network import Trained, accuracy, recalibrated, train
 from hwbench.search.training.ranks import Ranks
@@ -97,6 +98,17 @@ def test_recalibration_gives_the_norms_the_statistics_of_the_images() -> None:
     network = build(NETWORK, found)
     with torch.no_grad():
         torch.testing.assert_close(network.eval()(pixels), network.train()(pixels), atol=2e-2, rtol=2e-2)
+
+
+def test_recalibration_does_not_mind_images_that_lie_class_by_class(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(training_batches, "_EVALUATION_BATCH", 16)
+    weights, mixed = random_weights(NETWORK, 0), images(256)
+    by_class = mixed.take(np.argsort(mixed.labels, kind="stable"))
+    normalisation = Normalisation(mixed)
+    found, wanted = (recalibrated(NETWORK, weights, made, normalisation) for made in (by_class, mixed))
+    for name in [name for name in wanted if name.endswith("bn_variance")]:
+        # Batches of one class alone would give a part of the variance.
+        assert np.median(found[name] / wanted[name]) == pytest.approx(1, abs=0.05), name
 
 
 def test_weights_are_kept_with_what_they_belong_to(trained: Trained, tmp_path: Path) -> None:

@@ -97,16 +97,17 @@ def main() -> None:
 
 
 def _resumable() -> bool:
-    """Whether the command keeps a session: `profile` of a space, `table verify`, `adapt`, `proxy`, verifying searches."""
+    """Whether the command keeps a session: `profile` of a space, `table verify`, `adapt`, `proxy`, lasting searches."""
     from hwbench.models.formats import SUFFIXES
 
     words = sys.argv[1:]
     named = [word for before, word in pairwise(words) if before not in ("-o", "--output") and not word.startswith("-")]
     measures = words[:1] == ["profile"] and not any(word.endswith((*SUFFIXES, ".json")) for word in named)
-    verifies = words[:1] == ["search"] and any(word.split("=")[0] == "--verify" for word in words)
+    lasting = ("--verify", "supernet", "--method=supernet")
+    searches = words[:1] == ["search"] and any(word in lasting or word.startswith("--verify=") for word in words)
     counts = words[:1] == ["proxy"] and any(word.split("=")[0] == "--device" for word in words)
     adapts = words[:1] == ["adapt"] and not any(word.split("=")[0] == "--target" for word in words)
-    return measures or verifies or counts or adapts or words[:2] == ["table", "verify"]
+    return measures or searches or counts or adapts or words[:2] == ["table", "verify"]
 
 
 if __name__ == "__main__":

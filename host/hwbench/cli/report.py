@@ -11,17 +11,18 @@ from hwbench.cli.output import Json, print_json, say
 
 
 def report(
-    tables: Annotated[
-        list[Path], typer.Argument(help="Tables of `hwbench profile`, comparisons of `hwbench compare --output`.")
+    paths: Annotated[
+        list[Path],
+        typer.Argument(help="Tables, comparisons of `hwbench compare --output`, folders of searches with a supernet."),
     ],
     output: Annotated[Path, typer.Option("--output", "-o", help="The HTML file.")] = Path("hwbench-report.html"),
     json: Json = False,
 ) -> None:
-    """One HTML file about tables and comparisons."""
+    """One HTML file about tables, comparisons and searches."""
     from hwbench.reports.html import write_report
 
-    write_report(tables, output)
+    write_report(paths, output)
     if json:
-        print_json({"report": output, "tables": tables})
+        print_json({"report": output, "paths": paths})
     else:
         say(f"Written to {output}.")

@@ -2,21 +2,20 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
 from enum import StrEnum
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated
+from typing import Annotated
 
 import typer
 
 from hwbench.cli.output import Json, print_json, print_view
-
-if TYPE_CHECKING:
-    from hwbench.workflows.reproduce import Reproduction
+from hwbench.cli.reproduce_output import Data, say_reproduction
+from hwbench.cli.reproduce_search import memory, search, specialization
 
 app = typer.Typer(no_args_is_help=True, help="Published figures beside computed ones.")
-
-Data = Annotated[Path | None, typer.Option(help="Folder of published data; by default the variable HWBENCH_DATA.")]
+app.command()(memory)
+app.command()(search)
+app.command()(specialization)
 
 
 class SpaceName(StrEnum):
@@ -55,7 +54,7 @@ def tables(data: Data = None, json: Json = False) -> None:
     from hwbench.workflows import reproduce as workflow
 
     found = workflow.tables(data)
-    _say(found, {}, reproduction_view(found), json)
+    say_reproduction(found, {}, reproduction_view(found), json)
 
 
 @app.command()
@@ -72,7 +71,7 @@ def oneproxy(
 
     found = workflow.oneproxy(data, workflow.parse_pairs(pairs))
     more = {"agreements": found.agreements, "adaptations": found.adaptations, "flaws": found.flaws}
-    _say(found, more, oneproxy_view(found), json)
+    say_reproduction(found, more, oneproxy_view(found), json)
 
 
 @app.command()
@@ -82,7 +81,7 @@ def fronts(data: Data = None, json: Json = False) -> None:
     from hwbench.workflows import reproduce_fronts as workflow
 
     found = workflow.fronts(data)
-    _say(found, {}, reproduction_view(found), json)
+    say_reproduction(found, {}, reproduction_view(found), json)
 
 
 @app.command("help")
@@ -120,21 +119,6 @@ def help_(
         from hwbench.reports.few_shot import help_view
 
         print_view(help_view(found))
-
-
-def _say(found: Reproduction, more: Mapping[str, object], view: object, json: bool) -> None:
-    """Prints a reproduction; raises Exit with 1 when a figure differs."""
-    if json:
-        checks = [
-            {"name": check.name, "unit": check.unit, "expected": check.expected, "tolerance": check.tolerance,
-             "computed": check.computed, "agrees": check.agrees}
-            for check in found.checks
-        ]  # fmt: skip
-        print_json({"name": found.name, "agrees": found.agrees, "checks": checks, "files": found.files, **more})
-    else:
-        print_view(view)
-    if not found.agrees:
-        raise typer.Exit(1)
 
 
 def _names(text: str) -> tuple[str, ...] | None:

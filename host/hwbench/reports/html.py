@@ -10,11 +10,14 @@ from hwbench import files, spaces
 from hwbench.errors import DataError
 from hwbench.files import write_atomically
 from hwbench.reports.comparison_html import comparison_section
+from hwbench.reports.supernet_html import search_section
 from hwbench.reports.svg import Cell, bars, heat_map, scatter
 from hwbench.reports.units import duration, latency, percent, signed_percent, size
+from hwbench.search.supernet import outcome
 from hwbench.tables import lookup
 from hwbench.tables.lookup import LookupTable, Row
 from hwbench.workflows import comparison
+from hwbench.workflows.search_supernet import SupernetFolder
 from hwbench.workflows.verify import Verification, load_verification, verification_path
 
 _STYLE = (
@@ -26,10 +29,13 @@ _WIDEST_SHOWN = 25
 
 
 def write_report(paths: Sequence[Path], output: Path) -> None:
-    """One report over files of tables and comparisons; a table comes with its verification if that lies beside it."""
+    """One report over tables, comparisons, and searches of supernets.
+
+    A table comes with its verification when that lies beside it; a search is its folder, or the outcome in it. Raises DataError naming what cannot be shown.
+    """
     sections = [_section(path) for path in paths]
     if not sections:
-        raise DataError("A report needs at least one table or comparison.")
+        raise DataError("A report needs at least one table, comparison or search.")
     page = (
         '<!DOCTYPE html><html lang="en"><head><meta charset="utf-8"><title>hwbench report</title>'
         f"<style>{_STYLE}</style></head><body>{''.join(sections)}</body></html>\n"
@@ -38,6 +44,10 @@ def write_report(paths: Sequence[Path], output: Path) -> None:
 
 
 def _section(path: Path) -> str:
+    if path.is_dir():
+        return search_section(SupernetFolder(path).outcome)
+    if files.kind_of(path) == outcome.KIND:
+        return search_section(path)
     if files.kind_of(path) == comparison.KIND:
         return comparison_section(comparison.load(path))
     beside = verification_path(path)

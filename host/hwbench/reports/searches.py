@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
 import numpy as np
 from rich.console import Group, RenderableType
 from rich.table import Table
@@ -11,6 +13,7 @@ from hwbench import spaces
 from hwbench.reports.units import latency, measured, signed_percent
 from hwbench.workflows.search import Candidate, Kept
 from hwbench.workflows.search_tables import FrontPoint, TableSearch
+from hwbench.workflows.search_verify import Measured
 
 _FRONT_SHOWN = 20
 _CANDIDATES_SHOWN = 20
@@ -23,9 +26,9 @@ def search_view(found: TableSearch) -> RenderableType:
     if found.front:
         parts.append(_front_view(result.space, result.score, found.front))
     if len(result.candidates) > 1 or found.measured:
-        parts.append(_candidates_view(found))
+        parts.append(candidates_view(result.score, result.candidates, found.measured))
     if found.chosen is not None:
-        parts.append(_answer_view(result.space, result.score, found.chosen))
+        parts.append(answer_view(result.space, result.score, found.chosen))
         parts.append(Text(f"Written to {found.path}. Next: hwbench table predict TABLE {found.path}"))
     elif result.candidates:
         parts.append(Text(f"None of the {len(found.measured)} measured candidates holds.", style="red"))
@@ -33,7 +36,8 @@ def search_view(found: TableSearch) -> RenderableType:
     return Group(*parts)
 
 
-def _answer_view(space: str, score: str, chosen: Candidate) -> RenderableType:
+def answer_view(space: str, score: str, chosen: Candidate) -> RenderableType:
+    """The choice of each position, then each limit and what is held against it."""
     table = Table(box=None, title=f"{space}, {score} {_score(chosen.score)}", title_justify="left")
     table.add_column("position")
     table.add_column("choice")
@@ -53,14 +57,15 @@ def _kept_text(kept: Kept) -> str:
     )
 
 
-def _candidates_view(found: TableSearch) -> RenderableType:
+def candidates_view(score: str, candidates: Sequence[Candidate], measured_ones: Sequence[Measured]) -> RenderableType:
+    """A row per candidate: score, limited quantities, and what was measured."""
     table = Table(box=None)
-    by_candidate = {one.candidate: one for one in found.measured}
-    for column in ("", found.result.score, *(kept.name for kept in found.result.candidates[0].kept)):
+    by_candidate = {one.candidate: one for one in measured_ones}
+    for column in ("", score, *(kept.name for kept in candidates[0].kept)):
         table.add_column(column, justify="right")
-    for column in ("measured", "95 % interval", "flags", "holds") if found.measured else ():
+    for column in ("measured", "95 % interval", "flags", "holds") if measured_ones else ():
         table.add_column(column, justify="right")
-    for number, candidate in enumerate(found.result.candidates[:_CANDIDATES_SHOWN]):
+    for number, candidate in enumerate(candidates[:_CANDIDATES_SHOWN]):
         cells = [str(number), _score(candidate.score)]
         cells += [_score(kept.value) if kept.mean_us is None else latency(kept.mean_us) for kept in candidate.kept]
         one = by_candidate.get(number)

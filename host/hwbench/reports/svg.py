@@ -54,11 +54,11 @@ def _grid(
     """Cells between labels, each as dark as the share of its value says."""
     middle = cell_width / 2
     parts = [
-        _text(left_margin + i * cell_width + middle, _TOP - 8, column, "middle") for i, column in enumerate(columns)
+        caption(left_margin + i * cell_width + middle, _TOP - 8, column, "middle") for i, column in enumerate(columns)
     ]
     for y, (row, line) in enumerate(zip(rows, cells, strict=True)):
         top = _TOP + y * _CELL_H
-        parts.append(_text(left_margin - 8, top + 16, row, "end"))
+        parts.append(caption(left_margin - 8, top + 16, row, "end"))
         for x, cell in enumerate(line):
             share = share_of(cell.value) if cell.value else 0.0
             fill = "#f4f4f4" if not cell.value else _colour(share)
@@ -68,9 +68,9 @@ def _grid(
             parts.append(
                 f'<g><title>{escape(cell.title)}</title><rect x="{left}" y="{top}" width="{cell_width - 2}" '
                 f'height="{_CELL_H - 2}" fill="{fill}" stroke="{stroke}"/>'
-                f"{_text(left + middle - 1, top + 15, cell.text, 'middle', ink)}</g>"
+                f"{caption(left + middle - 1, top + 15, cell.text, 'middle', ink)}</g>"
             )
-    return _svg(left_margin + len(columns) * cell_width + 10, _TOP + len(rows) * _CELL_H + 10, parts)
+    return figure(left_margin + len(columns) * cell_width + 10, _TOP + len(rows) * _CELL_H + 10, parts)
 
 
 def scatter(points: Sequence[tuple[float, float, str]], x_label: str, y_label: str) -> str:
@@ -86,18 +86,18 @@ def scatter(points: Sequence[tuple[float, float, str]], x_label: str, y_label: s
     parts = [
         f'<line x1="{margin}" y1="{size - margin}" x2="{size - margin}" y2="{margin}" stroke="#bbb"/>',
         f'<rect x="{margin}" y="{margin}" width="{side}" height="{side}" fill="none" stroke="#999"/>',
-        _text(size / 2, size - 12, x_label, "middle"),
-        f'<g transform="translate(14 {size / 2}) rotate(-90)">{_text(0, 0, y_label, "middle")}</g>',
+        caption(size / 2, size - 12, x_label, "middle"),
+        f'<g transform="translate(14 {size / 2}) rotate(-90)">{caption(0, 0, y_label, "middle")}</g>',
     ]
     for tick in (low, (low + high) / 2, high):
-        parts.append(_text(at(tick), size - margin + 16, latency(tick), "middle"))
-        parts.append(_text(margin - 6, size - at(tick) + 4, latency(tick), "end"))
+        parts.append(caption(at(tick), size - margin + 16, latency(tick), "middle"))
+        parts.append(caption(margin - 6, size - at(tick) + 4, latency(tick), "end"))
     for x, y, title in points:
         parts.append(
             f'<circle cx="{at(x):.1f}" cy="{size - at(y):.1f}" r="4" fill="#2a6f97" fill-opacity="0.7">'
             f"<title>{escape(title)}</title></circle>"
         )
-    return _svg(size, size, parts)
+    return figure(size, size, parts)
 
 
 def bars(entries: Sequence[tuple[str, float, str]], unit: str) -> str:
@@ -108,13 +108,13 @@ def bars(entries: Sequence[tuple[str, float, str]], unit: str) -> str:
     for y, (label, value, title) in enumerate(entries):
         length = value / largest * (width - left - 80)
         top = y * row + 4
-        parts.append(_text(left - 6, top + 11, label, "end"))
+        parts.append(caption(left - 6, top + 11, label, "end"))
         parts.append(
             f'<g><title>{escape(title)}</title><rect x="{left}" y="{top}" width="{max(length, 1):.1f}" '
             f'height="{row - 4}" fill="#2a6f97"/></g>'
         )
-        parts.append(_text(left + length + 6, top + 11, f"{value:.2f} {unit}", "start"))
-    return _svg(width, len(entries) * row + 10, parts)
+        parts.append(caption(left + length + 6, top + 11, f"{value:.2f} {unit}", "start"))
+    return figure(width, len(entries) * row + 10, parts)
 
 
 def _colour(share: float) -> str:
@@ -122,11 +122,13 @@ def _colour(share: float) -> str:
     return "#" + "".join(f"{round(a + (b - a) * share):02x}" for a, b in zip(start, end, strict=True))
 
 
-def _text(x: float, y: float, text: str, anchor: str, fill: str = "#222") -> str:
+def caption(x: float, y: float, text: str, anchor: str, fill: str = "#222") -> str:
+    """Escaped text at a place; `anchor` is start, middle or end."""
     return f'<text x="{x:.1f}" y="{y:.1f}" text-anchor="{anchor}" fill="{fill}">{escape(text)}</text>'
 
 
-def _svg(width: float, height: float, parts: Sequence[str]) -> str:
+def figure(width: float, height: float, parts: Sequence[str]) -> str:
+    """An SVG element of the parts."""
     return (
         f'<svg xmlns="http://www.w3.org/2000/svg" width="{width:.0f}" height="{height:.0f}" '
         f'viewBox="0 0 {width:.0f} {height:.0f}" font-family="sans-serif" font-size="11">{"".join(parts)}</svg>'

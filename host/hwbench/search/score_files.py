@@ -11,23 +11,14 @@ import io
 from pathlib import Path
 
 import msgspec
-import numpy as np
 
 from hwbench import files
-from hwbench.errors import DataError, Incomparable
+from hwbench.errors import DataError
 from hwbench.search.quantities import ChoiceScores, Count, Quantity
+from hwbench.search.supernet import outcome
 from hwbench.spaces.space import Space
 
 _COLUMNS = ("position", "choice", "score")
-_OUTCOME = "outcome"
-_OUTCOME_VERSION = 1
-
-
-class _Outcome(msgspec.Struct, frozen=True):
-    """What is needed here of a supernet's outcome, whose own module loads torch."""
-
-    space: str
-    log_probabilities: tuple[tuple[float, ...], ...]
 
 
 def named(text: str, space: Space) -> Quantity:
@@ -41,11 +32,8 @@ def named(text: str, space: Space) -> Quantity:
 
 def read(path: Path, space: Space) -> ChoiceScores:
     """The scores of a file. Raises DataError naming what is wrong, Incomparable for those of another space."""
-    if files.kind_of(path) == _OUTCOME:
-        found = files.load(path, _OUTCOME, _OUTCOME_VERSION, _Outcome)
-        if found.space != space.name:
-            raise Incomparable(f"{path} has scores for {found.space}, not for {space.name}.")
-        return ChoiceScores(space, tuple(np.array(row) for row in found.log_probabilities), str(path))
+    if files.kind_of(path) == outcome.KIND:
+        return outcome.load(path).scores(space, str(path))
     scores = _from_csv(path) if path.suffix.lower() == ".csv" else _from_json(path)
     return ChoiceScores.of_labels(space, scores, str(path))
 

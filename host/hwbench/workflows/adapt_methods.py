@@ -17,8 +17,8 @@ from hwbench.transfer.help.settings import HELP, Settings
 from hwbench.transfer.predictor_file import AdaptedProxy, GaussianProcess, MetaLearned, Model, Prospect
 from hwbench.workflows import help_methods
 from hwbench.workflows.adapt_pool import Pool
+from hwbench.workflows.extras import need_torch
 from hwbench.workflows.help_learned import MetaLearned as LearnedMethod
-from hwbench.workflows.help_learned import need_torch
 from hwbench.workflows.help_methods import Floats, Places, Stage, no_places
 
 Method: TypeAlias = Literal["gp", "help", "adaproxy"]

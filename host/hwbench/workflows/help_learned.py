@@ -2,20 +2,18 @@
 
 from __future__ import annotations
 
-from importlib.util import find_spec
 from typing import TYPE_CHECKING
 
 import numpy as np
 
 from hwbench.errors import Incomparable, UsageError
 from hwbench.transfer.help.settings import Settings
+from hwbench.workflows.extras import need_torch
 from hwbench.workflows.help_methods import Floats, Guess, Places, Stage, architectures_of, no_places
 
 if TYPE_CHECKING:
     from hwbench.transfer.help.predictor import Trained
     from hwbench.transfer.help.training import Pool
-
-PACKAGES = ("torch", "safetensors")
 
 
 class MetaLearned:
@@ -52,15 +50,6 @@ class Scratch:
 
         predictor = from_scratch.fit(self._space, self._architectures[measured], latency_us, seed=self._seed)
         return Guess(predictor.mean(self._architectures[wanted]))
-
-
-def need_torch() -> None:
-    """Raises UsageError naming what to install."""
-    if lacking := [package for package in PACKAGES if find_spec(package) is None]:
-        raise UsageError(
-            f"This method needs the package {lacking[0]}, which is not installed.",
-            hint="Install it with: pip install 'hwbench[search]'",
-        )
 
 
 def pool_of(stage: Stage) -> Pool:

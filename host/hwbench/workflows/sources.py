@@ -19,7 +19,7 @@ from hwbench.tables.pool import resolve
 from hwbench.transfer import predictor_file, predictor_source
 from hwbench.transfer.predictor_file import MetaLearned, Predictor
 from hwbench.transfer.predictor_source import PredictorSource
-from hwbench.workflows.help_learned import need_torch
+from hwbench.workflows.extras import need_torch
 
 Content: TypeAlias = AnyTable | LatencyMatrix | Predictor
 

@@ -36,8 +36,9 @@ def find_fashion_mnist() -> Dataset:
         if path.is_file() or idx.holds(path):
             return load(path)
     raise DataError(
-        "Fashion-MNIST is not on this computer.",
-        hint="Install Debian's package dataset-fashion-mnist, or name a folder of IDX files.",
+        "No images are named, and Fashion-MNIST is not on this computer.",
+        hint="Name an npz file, an IDX folder or a folder of image files, or install Debian's package "
+        f"dataset-fashion-mnist, or set HWBENCH_DATA to a folder that holds {FASHION_MNIST}/.",
     )
 
 

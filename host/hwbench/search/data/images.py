@@ -80,7 +80,8 @@ def check_fits(network: Sequence[NamedBlock], images: Images, name: str = "The d
 def split(images: Images, held_out: int, seed: int) -> tuple[Images, Images]:
     """The images without `held_out` of them, and those; each class gives its share, to within one image.
 
-    Raises DataError when that leaves nothing on one side.
+    Both come shuffled: sets are often stored class by class, and batch norms that see one class at a time learn its
+    statistics alone. Raises DataError when that leaves nothing on one side.
     """
     if not 0 < held_out < len(images):
         raise DataError(f"{held_out} images cannot be held out of {len(images)}.")
@@ -91,7 +92,7 @@ def split(images: Images, held_out: int, seed: int) -> tuple[Images, Images]:
     places = (np.arange(held_out) * len(images)) // held_out
     chosen = np.zeros(len(images), bool)
     chosen[ordered[places]] = True
-    return images.take(np.flatnonzero(~chosen)), images.take(np.flatnonzero(chosen))
+    return images.take(shuffled[~chosen[shuffled]]), images.take(shuffled[chosen[shuffled]])
 
 
 def _images(name: str, pixels: NDArray[np.uint8], labels: NDArray[np.integer]) -> Images:

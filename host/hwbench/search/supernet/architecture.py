@@ -84,7 +84,7 @@ def reinforce_direction(
     accuracy = torch.tensor([_accuracy(supernet, one, batch) for one in architectures], dtype=torch.float64)
     ranks.mean_([accuracy])
     latency_us = torch.from_numpy(np.asarray(source.predict(architectures).mean_us, np.float64))
-    rewards = accuracy * (settings.reference_us / latency_us) ** settings.exponent
+    rewards = accuracy * (settings.known_reference_us / latency_us) ** settings.exponent
     mean = rewards.mean()
     if baseline is None:
         others = (rewards.sum() - rewards) / (len(rewards) - 1)

@@ -52,12 +52,13 @@ def through_gates(probability: Tensor, gate_gradients: Tensor) -> Tensor:
 
 
 def keep_uninvolved(before: Tensor, after: Tensor, involved: Tensor) -> Tensor:
-    """`after` shifted so that the probabilities of choices that were not involved are what they were.
+    """`after` for the involved choices, `before` for the others, whose probabilities stay what they were.
 
-    The involved parameters of a position move together until the sum of their exponentials is the old one.
+    The involved parameters of a position move together until the sum of their exponentials is the old one. The others
+    are put back: with a first beta above 0 Adam moves them too.
     """
     grown = _log_sum(after, involved) - _log_sum(before, involved)
-    return torch.where(involved, after - grown, after)
+    return torch.where(involved, after - grown, before)
 
 
 def entropy(alphas: Tensor) -> float:

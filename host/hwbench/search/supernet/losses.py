@@ -19,9 +19,11 @@ def combined(loss: LatencyLoss, cross_entropy: Tensor, expected_us: Tensor) -> T
     logarithm would turn into nothing and then into no number. A clamped latency has no gradient.
     """
     match loss:
-        case AddLinear(reference_us, weight):
+        case AddLinear(weight=weight):
+            reference_us = loss.known_reference_us
             return cross_entropy + weight * (expected_us - reference_us) / reference_us
-        case MulLog(reference_us, scale, power):
+        case MulLog(scale=scale, power=power):
+            reference_us = loss.known_reference_us
             ratio = PUBLISHED_REFERENCE_MS * expected_us / reference_us
             if float(ratio.detach()) < math.e:
                 warnings.warn(

@@ -10,18 +10,22 @@ from torch import Tensor, nn
 from hwbench.errors import UsageError
 from hwbench.models.torch_nets import BlockNet, weights_of
 from hwbench.models.weights import Array, untrained_weights
+from hwbench.search.supernet.beginnings import first_weights
 from hwbench.search.supernet.routes import Route
+from hwbench.search.supernet.settings import Beginning
 from hwbench.spaces.space import ChainSpace, NamedBlock, Position, Space
 
 
 class Supernet(nn.Module):
     """Untrained weights that depend on `seed` and their names; parameters and buffers are float32, in training mode."""
 
-    def __init__(self, space: ChainSpace, seed: int) -> None:
+    def __init__(self, space: ChainSpace, seed: int, beginning: Beginning = "independent") -> None:
         super().__init__()
         self.space = space
         self.prologue = nn.Sequential(*(_block(named, seed) for named in space.prologue))
-        self.positions = nn.ModuleList(nn.ModuleList(_choices(position, seed)) for position in space.positions)
+        self.positions = nn.ModuleList(
+            nn.ModuleList(_choices(position, seed, beginning)) for position in space.positions
+        )
         self.epilogue = nn.Sequential(*(_block(named, seed) for named in space.epilogue))
 
     def forward(self, images: Tensor, route: Route) -> Tensor:
@@ -55,11 +59,13 @@ def chain_of(space: Space) -> ChainSpace:
     return space
 
 
-def _choices(position: Position, seed: int) -> list[nn.Module]:
-    return [
-        nn.Identity() if block is None else _block(NamedBlock(f"{position.name}/{label}", block), seed)
+def _choices(position: Position, seed: int, beginning: Beginning) -> list[nn.Module]:
+    named = [
+        None if block is None else NamedBlock(f"{position.name}/{label}", block)
         for label, block in zip(position.labels, position.blocks, strict=True)
     ]
+    weights = first_weights(named, seed, beginning)
+    return [nn.Identity() if one is None else BlockNet(one, own) for one, own in zip(named, weights, strict=True)]
 
 
 def _block(named: NamedBlock, seed: int) -> BlockNet:

@@ -19,14 +19,15 @@ from torch import Tensor
 
 from hwbench.search.data.images import Images, check_fits
 from hwbench.search.supernet import gates
+from hwbench.search.supernet.accuracy import right_answers
 from hwbench.search.supernet.architecture import ArchitectureOptimiser, gate_direction, reinforce_direction
 from hwbench.search.supernet.latency import expected_latency
 from hwbench.search.supernet.network import Supernet, chain_of
-from hwbench.search.supernet.outcome import Outcome, Progress
+from hwbench.search.supernet.outcome import Outcome, Progress, Rows, rounded
 from hwbench.search.supernet.routes import Mixture, OnePath, Route
 from hwbench.search.supernet.settings import Gradient, SearchSettings
 from hwbench.search.training import checkpoint
-from hwbench.search.training.batches import Batches, Normalisation, generator, in_order
+from hwbench.search.training.batches import Batches, Normalisation, generator
 from hwbench.search.training.optimiser import WeightOptimiser, check_finite, cosine
 from hwbench.search.training.ranks import ALONE, Ranks
 from hwbench.search.training.settings import NO_AUGMENTATION
@@ -54,6 +55,7 @@ class State(msgspec.Struct, frozen=True):
     baseline: float | None = None
     totals: tuple[float, float, float] = (0.0, 0.0, 0.0)
     progress: tuple[Progress, ...] = ()
+    history: tuple[Rows, ...] = ()
 
 
 class _Place(msgspec.Struct, frozen=True):
@@ -68,13 +70,14 @@ class _Place(msgspec.Struct, frozen=True):
 class SupernetSearch:
     """One search; `supernet` and `alphas` are as the last step left them.
 
-    Raises UsageError for a space that is no chain or a batch that the ranks cannot share, DataError for images that do
-    not fit, MissingRows where the source lacks a choice.
+    Raises UsageError for a space that is no chain, a loss without a reference or a batch that the ranks cannot share,
+    DataError for images that do not fit, MissingRows where the source lacks a choice.
     """
 
     def __init__(
         self, space: Space, source: LatencySource, splits: Splits, settings: SearchSettings, ranks: Ranks = ALONE
     ) -> None:
+        settings.check_reference()
         self.settings = settings
         self._space = chain_of(space)
         self._source = source
@@ -84,7 +87,7 @@ class SupernetSearch:
         self._ranks = ranks
         self._expectation = expected_latency(source, self._space)
         self.normalisation = Normalisation(splits.weights)
-        self.supernet = Supernet(self._space, settings.seed).to(memory_format=torch.channels_last)
+        self.supernet = Supernet(self._space, settings.seed, settings.beginning).to(memory_format=torch.channels_last)
         seed, deviation = settings.seed, settings.architecture.initial_deviation
         alphas = gates.initial_alphas(space.choice_counts, deviation, generator(seed, _ALPHAS))
         self._weights = WeightOptimiser(self.supernet, settings.weights)
@@ -137,7 +140,8 @@ class SupernetSearch:
                     report(self._state.progress[-1])
             if kept is not None and self._ranks.first and (ends_epoch or self._due(self._state.step)):
                 kept.save(self._state.step, self._state, self._weights.tensors() | self._architecture.tensors())
-        return Outcome.of(self._space, self.settings, self.alphas.log_softmax(1).numpy(), self._state.progress)
+        log_probabilities, state = self.alphas.log_softmax(1).numpy(), self._state
+        return Outcome.of(self._space, self.settings, log_probabilities, state.progress, state.history)
 
     def _place(self, step: int) -> _Place:
         settings, per_epoch = self.settings, self._images.per_epoch
@@ -191,26 +195,22 @@ class SupernetSearch:
     def _end_epoch(self, place: _Place, seconds: float) -> None:
         loss, right, images = self._state.totals
         draws = generator(self.settings.seed, _DRAWN_PATH, self._state.step)
-        with torch.no_grad():
-            expected = self._expectation.expected_us(self.alphas.softmax(1), draws)
+        probability = self.alphas.softmax(1)
+        expected = self._expectation.expected_us(probability, draws)
         progress = Progress(
             phase=place.phase, epoch=place.epoch, learning_rate=place.learning_rate, loss=loss / images,
             accuracy=right / images, validation_accuracy=self._validate(), expected_latency_us=float(expected),
             entropy=gates.entropy(self.alphas), architecture_steps=self._state.architecture_steps, seconds=seconds,
         )  # fmt: skip
-        self._advance(totals=(0.0, 0.0, 0.0), progress=(*self._state.progress, progress))
+        history = (*self._state.history, rounded(probability.numpy(), self._space))
+        self._advance(totals=(0.0, 0.0, 0.0), progress=(*self._state.progress, progress), history=history)
 
     def _validate(self) -> float:
         """Accuracy of the most likely architecture on the architecture's split, batch norms by batch."""
-        route = OnePath(self.alphas.argmax(1).numpy().astype(np.uint8))
+        architecture = self.alphas.argmax(1).numpy().astype(np.uint8)
         held_out = self._splits.architecture.take(slice(0, self.settings.validation_images))
         own = held_out.take(self._ranks.share(np.arange(len(held_out))))
-        right = torch.zeros(2, dtype=torch.float64)
-        with torch.no_grad():
-            for images, labels in in_order(own, self.normalisation):
-                if len(labels) > 1:
-                    found = self.supernet(images, route).argmax(1) == labels
-                    right += torch.tensor([float(found.sum()), len(labels)])
+        right = torch.tensor(right_answers(self.supernet, architecture, own, self.normalisation), dtype=torch.float64)
         self._ranks.sum_([right])
         return float(right[0] / right[1])
 

@@ -76,12 +76,23 @@ class Folder(Generic[T]):
         return found.state, {name: torch.from_numpy(array.copy()) for name, array in arrays.items()}
 
     def _remove_all_but(self, name: str) -> None:
-        for other in self._path.glob(f"{_NAME}-*.safetensors"):
+        for other in _arrays(self._path):
             if other.name != name:
                 other.unlink(missing_ok=True)
+
+
+def discard(folder: Path) -> None:
+    """Removes the checkpoint of a folder, if it has one, and nothing else."""
+    (folder / f"{_NAME}.json").unlink(missing_ok=True)
+    for path in _arrays(folder):
+        path.unlink(missing_ok=True)
 
 
 def identity(*parts: object) -> str:
     """A hash of everything that decides a run's results: records, names, arrays as bytes."""
     encoded = [part if isinstance(part, bytes) else msgspec.json.encode(part) for part in parts]
     return files.sha256(msgspec.json.encode([files.sha256(part) for part in encoded]))
+
+
+def _arrays(folder: Path) -> list[Path]:
+    return list(folder.glob(f"{_NAME}-*.safetensors"))

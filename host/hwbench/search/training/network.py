@@ -2,25 +2,28 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+import time
+from collections.abc import Callable, Sequence
 from pathlib import Path
 
 import msgspec
+import numpy as np
 import torch
-from torch import Tensor, nn
+from numpy.typing import NDArray
+from torch import nn
 
 from hwbench.models.torch_nets import Network, build, weights_of
 from hwbench.models.weights import Array, Weights, untrained_weights
 from hwbench.search.data.images import Images, check_fits
 from hwbench.search.training import checkpoint
-from hwbench.search.training.batches import Batch, Batches, Normalisation, in_order
+from hwbench.search.training.batches import Batches, Normalisation, in_order
 from hwbench.search.training.optimiser import WeightOptimiser, check_finite, cosine
 from hwbench.search.training.ranks import ALONE, Ranks
 from hwbench.search.training.settings import TrainingSettings
 from hwbench.spaces.space import NamedBlock
 
 _KIND = "training"
-_IMAGES = 0
+_IMAGES, _RECALIBRATION = 0, 1
 
 
 class Trained(msgspec.Struct, frozen=True):
@@ -28,6 +31,14 @@ class Trained(msgspec.Struct, frozen=True):
 
     weights: dict[str, Array]
     losses: tuple[float, ...]
+
+
+class TrainingEpoch(msgspec.Struct, frozen=True):
+    """What an epoch, counted from 0, came to: its mean loss, and the seconds it took in this process."""
+
+    epoch: int
+    loss: float
+    seconds: float
 
 
 class State(msgspec.Struct, frozen=True):
@@ -46,12 +57,13 @@ def train(
     weights: Weights | None = None,
     folder: Path | None = None,
     ranks: Ranks = ALONE,
+    report: Callable[[TrainingEpoch], None] = lambda epoch: None,
 ) -> Trained:
     """Trains from `weights`, or from scratch where there are none, going on from the folder's checkpoint if it has one.
 
-    The same settings, images and weights give the same result. Raises CorruptFile or Incomparable for a checkpoint
-    that cannot be used, ModelError for weights that do not fit, DataError for images that do not or a loss that is no
-    number any more.
+    The first rank reports after each epoch. The same settings, images and weights give the same result. Raises
+    CorruptFile or Incomparable for a checkpoint that cannot be used, ModelError for weights that do not fit, DataError
+    for images that do not or a loss that is no number any more.
     """
     check_fits(network, images)
     start = untrained_weights(network, settings.seed) if weights is None else weights
@@ -70,6 +82,7 @@ def train(
     if kept is not None and (found := kept.load()):
         state, tensors = found
         optimiser.restore(tensors)
+    begin = time.monotonic()
     while state.step < steps:
         pixels, labels = batches.batch(state.step)
         loss = optimiser.loss(module(pixels).flatten(1), labels)
@@ -82,6 +95,10 @@ def train(
             _share_norms(module, ranks)
             if ranks.first:
                 kept.save(state.step, state, optimiser.tensors())
+        if state.step % batches.per_epoch == 0:
+            if ranks.first:
+                report(TrainingEpoch(len(state.losses) - 1, state.losses[-1], time.monotonic() - begin))
+            begin = time.monotonic()
     _share_norms(module, ranks)
     return Trained(_weights(module), state.losses)
 
@@ -91,38 +108,40 @@ def recalibrated(
 ) -> dict[str, Array]:
     """The weights with the batch norms' means and variances those of the images.
 
-    A derived network needs this before it is used as it is: its norms have seen the activations of other paths.
+    A derived network needs this before it is used as it is: its norms have seen the activations of other paths. The
+    images are seen in a random order, since a variance within batches of one class is not that of all images.
     """
     module = build(network, weights)
+    order = np.random.default_rng(_RECALIBRATION).permutation(len(images))
     norms = [part for part in module.modules() if isinstance(part, nn.BatchNorm2d)]
     for norm in norms:
         norm.reset_running_stats()
         norm.momentum = None  # A plain mean over the batches.
     with torch.no_grad():
-        for pixels, labels in in_order(images, normalisation):
+        for pixels, labels in in_order(images, normalisation, order):
             if len(labels) > 1:
                 module(pixels)
     return _weights(module)
 
 
+def scores(
+    network: Sequence[NamedBlock], weights: Weights, images: Images, normalisation: Normalisation
+) -> NDArray[np.float32]:
+    """What the network says of each image, shape (images, classes); the largest is its answer."""
+    module = build(network, weights).eval().to(memory_format=torch.channels_last)
+    with torch.no_grad():
+        found = [module(pixels).flatten(1).numpy() for pixels, _ in in_order(images, normalisation)]
+    return np.concatenate(found)
+
+
 def accuracy(network: Sequence[NamedBlock], weights: Weights, images: Images, normalisation: Normalisation) -> float:
     """Share of the images that the network classifies rightly."""
-    module = build(network, weights).eval().to(memory_format=torch.channels_last)
-    return _right(module, in_order(images, normalisation)) / len(images)
+    return float((scores(network, weights, images, normalisation).argmax(1) == images.labels).mean())
 
 
 def _share_norms(module: nn.Module, ranks: Ranks) -> None:
     """Means over the ranks of what each one's batch norms have seen."""
     ranks.mean_([tensor for tensor in module.buffers() if tensor.is_floating_point()])
-
-
-def _right(module: nn.Module, batches: Iterable[Batch]) -> int:
-    right = 0
-    with torch.no_grad():
-        for pixels, labels in batches:
-            scores: Tensor = module(pixels)
-            right += int((scores.flatten(1).argmax(1) == labels).sum())
-    return right
 
 
 def _advanced(state: State, loss: float, per_epoch: int) -> State:

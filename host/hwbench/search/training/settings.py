@@ -16,7 +16,7 @@ def check(name: str, holds: bool, wanted: str) -> None:
         raise UsageError(f"The setting {name} must be {wanted}.")
 
 
-class Augmentation(msgspec.Struct, frozen=True):
+class Augmentation(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     """Random crops and mirror images. The defaults are ours, for small images; (0.08, 0, True) is ImageNet's.
 
     `smallest_crop` is the least share of the image's area that a crop keeps (1: no scaling), `shift` how many pixels
@@ -35,7 +35,7 @@ class Augmentation(msgspec.Struct, frozen=True):
 NO_AUGMENTATION = Augmentation(1.0, 0, False)
 
 
-class WeightSettings(msgspec.Struct, frozen=True):
+class WeightSettings(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     """SGD with Nesterov momentum and a cosine learning rate over `epochs`; `batch` is that of all ranks together."""
 
     epochs: int = 120
@@ -54,7 +54,7 @@ class WeightSettings(msgspec.Struct, frozen=True):
         check("label_smoothing", 0 <= self.label_smoothing < 1, "at least 0 and below 1")
 
 
-class TrainingSettings(msgspec.Struct, frozen=True):
+class TrainingSettings(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     """Training one network, from scratch or from given weights."""
 
     weights: WeightSettings = WeightSettings(learning_rate=0.05)
