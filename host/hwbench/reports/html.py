@@ -31,7 +31,8 @@ _WIDEST_SHOWN = 25
 def write_report(paths: Sequence[Path], output: Path) -> None:
     """One report over tables, comparisons, and searches of supernets.
 
-    A table comes with its verification when that lies beside it; a search is its folder, or the outcome in it. Raises DataError naming what cannot be shown.
+    A table comes with its verification when that lies beside it; a search is its folder, or the outcome in it. Raises
+    DataError naming what cannot be shown.
     """
     sections = [_section(path) for path in paths]
     if not sections:
