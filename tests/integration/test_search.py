@@ -86,7 +86,7 @@ def test_candidates_of_a_supernet_are_measured_before_one_is_trained(
     # The same search, the networks measured again, when the limit is far below what they take.
     wrong = tmp_path / "wrong.json"
     table = lookup.load(tiny_table)
-    lookup.save(msgspec.structs.replace(table, rows=tuple(_faster(row, 10) for row in table.rows)), wrong)
+    lookup.save(msgspec.structs.replace(table, rows=tuple(_faster(row, 100) for row in table.rows)), wrong)
     limit = float(TableSource(lookup.load(wrong), SPACE).predict(SPACE.sample(200, 0)).mean_us.max())
     words[4] = wrong
     done = hwbench(*words, f"{limit:.3f}us", "-o", "found", "--overwrite", "--json")

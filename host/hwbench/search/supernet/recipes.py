@@ -38,8 +38,9 @@ PUBLISHED = Recipe()
 SMALL = Recipe(
     SearchSettings(
         ArchitectureSettings(learning_rate=0.03, batch=64, every=1, first_epoch=0),
-        WarmUp(epochs=8),
-        WeightSettings(epochs=16, batch=64, learning_rate=0.05),
+        WarmUp(epochs=8, learning_rate=0.01),
+        WeightSettings(epochs=16, batch=64, learning_rate=0.01),
+        beginning="alike",
     ),
     TrainingSettings(WeightSettings(epochs=24, batch=64, learning_rate=0.05)),
 )
