@@ -17,6 +17,9 @@ if TYPE_CHECKING:
     from hwbench.tables.lookup import load as load_table
     from hwbench.tables.source import TableSource
     from hwbench.workflows.calibrate import calibrate
+    from hwbench.workflows.deploy import deploy
+    from hwbench.workflows.deploy_plan import Form
+    from hwbench.workflows.deployed import Deployment
     from hwbench.workflows.diff import diff
     from hwbench.workflows.fit import fit
     from hwbench.workflows.profile import ProfileResult, profile
@@ -27,6 +30,8 @@ if TYPE_CHECKING:
     from hwbench.workflows.verify import Verification, verify
 
 _HOMES = {
+    "Deployment": ("hwbench.workflows.deployed", "Deployment"),
+    "Form": ("hwbench.workflows.deploy_plan", "Form"),
     "HwbenchError": ("hwbench.errors", "HwbenchError"),
     "LookupTable": ("hwbench.tables.lookup", "LookupTable"),
     "MeasureOptions": ("hwbench.workflows.settings", "MeasureOptions"),
@@ -39,6 +44,7 @@ _HOMES = {
     "TableSource": ("hwbench.tables.source", "TableSource"),
     "Verification": ("hwbench.workflows.verify", "Verification"),
     "calibrate": ("hwbench.workflows.calibrate", "calibrate"),
+    "deploy": ("hwbench.workflows.deploy", "deploy"),
     "diff": ("hwbench.workflows.diff", "diff"),
     "fit": ("hwbench.workflows.fit", "fit"),
     "find_architectures": ("hwbench.workflows.search", "find_architectures"),
@@ -50,6 +56,8 @@ _HOMES = {
 }
 
 __all__ = [
+    "Deployment",
+    "Form",
     "HwbenchError",
     "Latency",
     "Limit",
@@ -62,6 +70,7 @@ __all__ = [
     "TableSource",
     "Verification",
     "calibrate",
+    "deploy",
     "diff",
     "find_architectures",
     "fit",

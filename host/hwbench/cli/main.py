@@ -11,6 +11,7 @@ import typer
 from hwbench import __version__
 from hwbench.cli import reproduce, runner, table
 from hwbench.cli.compare import compare
+from hwbench.cli.deploy import deploy
 from hwbench.cli.devices import devices
 from hwbench.cli.doctor import doctor
 from hwbench.cli.output import print_json, resume_command, say
@@ -54,6 +55,7 @@ app.add_typer(table.app, name="table")
 app.add_typer(runner.app, name="runner")
 app.command()(compare)
 app.command()(search)
+app.command()(deploy)
 app.command()(report)
 app.add_typer(reproduce.app, name="reproduce")
 
@@ -93,14 +95,14 @@ def main() -> None:
 
 
 def _resumable() -> bool:
-    """Whether the command keeps a session: `profile` of a space, `table verify`, `search --verify`."""
+    """Whether the command keeps a session: `profile` of a space, `table verify`, `search --verify`, `deploy`."""
     from hwbench.models.formats import SUFFIXES
 
     words = sys.argv[1:]
     named = [word for before, word in pairwise(words) if before not in ("-o", "--output") and not word.startswith("-")]
     measures = words[:1] == ["profile"] and not any(word.endswith((*SUFFIXES, ".json")) for word in named)
     verifies = words[:1] == ["search"] and any(word.split("=")[0] == "--verify" for word in words)
-    return measures or verifies or words[:2] == ["table", "verify"]
+    return measures or verifies or words[:1] == ["deploy"] or words[:2] == ["table", "verify"]
 
 
 if __name__ == "__main__":

@@ -19,12 +19,23 @@ from hwbench.models.weights import Array, Weights
 _RECORD = "hwbench.weights/1"
 
 
+class Scaling(msgspec.Struct, frozen=True):
+    """What a network's images went through: (value / 255 - mean) / deviation, one of each per channel."""
+
+    mean: tuple[float, ...]
+    deviation: tuple[float, ...]
+
+
 class WeightsRecord(msgspec.Struct, frozen=True):
-    """What the weights belong to; `notes` are the trainer's, such as its accuracy."""
+    """What the weights belong to; `notes` are the trainer's, such as its accuracy.
+
+    `scaling` is that of the images they were trained on; None: not recorded.
+    """
 
     space: str
     architecture: tuple[int, ...]
     notes: dict[str, str] = {}
+    scaling: Scaling | None = None
 
 
 def save(path: Path, weights: Weights, record: WeightsRecord) -> None:

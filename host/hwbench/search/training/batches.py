@@ -14,6 +14,8 @@ from torch import Tensor
 from torch.nn import functional
 
 from hwbench.models.torch_nets import image_tensor
+from hwbench.models.weight_files import Scaling
+from hwbench.models.weights import Array
 from hwbench.search.data import Images
 from hwbench.search.training.ranks import ALONE, Ranks
 from hwbench.search.training.settings import NO_AUGMENTATION, Augmentation
@@ -41,9 +43,27 @@ class Normalisation:
         variance = (share * (values - self.mean[:, None]) ** 2).sum(1)
         self.deviation = np.maximum(np.sqrt(variance), 1e-3).astype(np.float32)
 
+    @classmethod
+    def of(cls, scaling: Scaling) -> Normalisation:
+        """The one that weights were trained with."""
+        made = cls.__new__(cls)
+        made.mean = np.array(scaling.mean, np.float32)
+        made.deviation = np.array(scaling.deviation, np.float32)
+        return made
+
+    @property
+    def scaling(self) -> Scaling:
+        """For the record beside the weights."""
+        return Scaling(tuple(self.mean.tolist()), tuple(self.deviation.tolist()))
+
+    def array(self, pixels: NDArray[np.uint8]) -> Array:
+        """(n, height, width, channels)."""
+        scaled: Array = (pixels.astype(np.float32) / 255 - self.mean) / self.deviation
+        return scaled
+
     def tensor(self, pixels: NDArray[np.uint8]) -> Tensor:
         """(n, channels, height, width), channels last in memory."""
-        return image_tensor((pixels.astype(np.float32) / 255 - self.mean) / self.deviation)
+        return image_tensor(self.array(pixels))
 
 
 class Batches:

@@ -2,18 +2,20 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Sequence
 from pathlib import Path
 
 import msgspec
+import numpy as np
 import torch
-from torch import Tensor, nn
+from numpy.typing import NDArray
+from torch import nn
 
 from hwbench.models.torch_nets import Network, build, weights_of
 from hwbench.models.weights import Array, Weights, untrained_weights
 from hwbench.search.data.images import Images, check_fits
 from hwbench.search.training import checkpoint
-from hwbench.search.training.batches import Batch, Batches, Normalisation, in_order
+from hwbench.search.training.batches import Batches, Normalisation, in_order
 from hwbench.search.training.optimiser import WeightOptimiser, check_finite, cosine
 from hwbench.search.training.ranks import ALONE, Ranks
 from hwbench.search.training.settings import TrainingSettings
@@ -105,24 +107,24 @@ def recalibrated(
     return _weights(module)
 
 
+def scores(
+    network: Sequence[NamedBlock], weights: Weights, images: Images, normalisation: Normalisation
+) -> NDArray[np.float32]:
+    """What the network says of each image, shape (images, classes); the largest is its answer."""
+    module = build(network, weights).eval().to(memory_format=torch.channels_last)
+    with torch.no_grad():
+        found = [module(pixels).flatten(1).numpy() for pixels, _ in in_order(images, normalisation)]
+    return np.concatenate(found)
+
+
 def accuracy(network: Sequence[NamedBlock], weights: Weights, images: Images, normalisation: Normalisation) -> float:
     """Share of the images that the network classifies rightly."""
-    module = build(network, weights).eval().to(memory_format=torch.channels_last)
-    return _right(module, in_order(images, normalisation)) / len(images)
+    return float((scores(network, weights, images, normalisation).argmax(1) == images.labels).mean())
 
 
 def _share_norms(module: nn.Module, ranks: Ranks) -> None:
     """Means over the ranks of what each one's batch norms have seen."""
     ranks.mean_([tensor for tensor in module.buffers() if tensor.is_floating_point()])
-
-
-def _right(module: nn.Module, batches: Iterable[Batch]) -> int:
-    right = 0
-    with torch.no_grad():
-        for pixels, labels in batches:
-            scores: Tensor = module(pixels)
-            right += int((scores.flatten(1).argmax(1) == labels).sum())
-    return right
 
 
 def _advanced(state: State, loss: float, per_epoch: int) -> State:
