@@ -110,7 +110,7 @@ def test_images_of_another_size_and_more_classes(weights: Path, tmp_path: Path) 
 @pytest.mark.parametrize(
     "scaling",
     [Scaling((0.0,), (1.0,)), Scaling((0.0,) * 3, (1.0, 0.0, 1.0)), Scaling((0.0,) * 3, (1.0, 1.0)),
-     Scaling((0.0, 0.0, 1e999), (1.0,) * 3)],
+     Scaling((0.0, 0.0, 1e39), (1.0,) * 3), Scaling((0.0,) * 3, (1e-39, 1.0, 1.0))],
 )  # fmt: skip
 def test_a_scaling_that_cannot_be(tmp_path: Path, scaling: Scaling) -> None:
     path = write(tmp_path / "trained.safetensors", msgspec.structs.replace(RECORD, scaling=scaling))

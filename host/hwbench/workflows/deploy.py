@@ -72,8 +72,8 @@ def deploy(
 
     The files, and `deployment.json` with what was found, lie in `output`, by default in
     hwbench-results/deployed/<name of the weights>; a session folder there keeps what was measured until all is done.
-    Raises DataError, CorruptFile or ModelError for weights and images that do not fit, Incomparable for tables of another
-    space or target, MissingRows, UsageError, DeviceError and RunnerError.
+    Raises DataError, CorruptFile or ModelError for weights and images that do not fit, Incomparable for tables of
+    another space or target, MissingRows, UsageError, DeviceError and RunnerError.
     """
     begin = time.monotonic()
     folder = output or default_folder(weights)

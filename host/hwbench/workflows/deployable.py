@@ -21,6 +21,8 @@ if TYPE_CHECKING:
     from hwbench.search.training.batches import Normalisation
 
 _SEED = 0
+# Images are fractions of one: no set of them has such a mean or deviation.
+_LARGEST = 1e6
 
 
 class Trained(msgspec.Struct, frozen=True):
@@ -87,11 +89,10 @@ def _normalisation(trained: Trained, dataset: Dataset) -> Normalisation:
     scaling = trained.scaling
     if scaling is None:
         return Normalisation(dataset.train)
-    values = np.array([*scaling.mean, *scaling.deviation])
     channels = trained.network[0].block.in_shape[2]
-    if not len(scaling.mean) == len(scaling.deviation) == channels or not (
-        np.isfinite(values).all() and min(scaling.deviation) > 0
-    ):
+    known = len(scaling.mean) == len(scaling.deviation) == channels
+    small = all(abs(mean) <= _LARGEST for mean in scaling.mean)
+    if not known or not small or not all(1 / _LARGEST <= one <= _LARGEST for one in scaling.deviation):
         raise DataError(f"{trained.path} has a scaling of images that cannot be.", hint="Save its weights anew.")
     return Normalisation.of(scaling)
 
