@@ -3,6 +3,7 @@
 
 #include "launch.h"
 #include "machine.h"
+#include "numbers.h"
 
 namespace hwbench {
 
