@@ -22,7 +22,7 @@ from hwbench.search import data
 from hwbench.search.data import Dataset
 from hwbench.tables.source import LatencySource
 from hwbench.workflows.deploy_plan import Form, Planned, plan_forms
-from hwbench.workflows.deployable import Trained, Trial, load_trained, trial_of
+from hwbench.workflows.deployable import TrainedNetwork, Trial, load_trained, trial_of
 from hwbench.workflows.deployed import DeployedModel, Deployment, answers, held, host_answers, save
 from hwbench.workflows.model_rows import exporting, memory_bytes
 from hwbench.workflows.networks import Bench, measure_rows
@@ -109,7 +109,7 @@ def default_folder(weights: Path) -> Path:
     return DEFAULT_FOLDER / weights.stem
 
 
-def _images(dataset: Dataset | Path | None, trained: Trained) -> Dataset:
+def _images(dataset: Dataset | Path | None, trained: TrainedNetwork) -> Dataset:
     """The data set. Raises DataError when the network does not take its images."""
     if dataset is None:
         dataset = data.find_fashion_mnist()
@@ -142,7 +142,7 @@ def _session_folder(folder: Path, resume: bool, overwrite: bool) -> Path:
 
 
 def _export(
-    planned: Planned, trained: Trained, trial: Trial, folder: Path, on_progress: Callable[[Progress], None]
+    planned: Planned, trained: TrainedNetwork, trial: Trial, folder: Path, on_progress: Callable[[Progress], None]
 ) -> _Exported:
     """The network as a file of the folder. Raises ModelError when it cannot be written as one."""
     form, options = planned.form, planned.bench.options
@@ -158,7 +158,7 @@ def _export(
 
 def _try(
     exported: _Exported,
-    trained: Trained,
+    trained: TrainedNetwork,
     trial: Trial,
     sessions: Path,
     resume: bool,
@@ -208,7 +208,7 @@ def _try(
 
 def _timed(
     exported: _Exported,
-    trained: Trained,
+    trained: TrainedNetwork,
     given: Given,
     session: Session,
     on_progress: Callable[[Progress], None],
@@ -224,7 +224,7 @@ def _timed(
     return campaign.estimates.measurements[_ROW]
 
 
-def _decisive(bench: Bench, trained: Trained, given: Given) -> dict[str, str]:
+def _decisive(bench: Bench, trained: TrainedNetwork, given: Given) -> dict[str, str]:
     """Everything that must agree for a run to be continued, in words."""
     return {
         "weights": trained.sha256,

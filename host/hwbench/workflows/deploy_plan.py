@@ -14,7 +14,7 @@ from hwbench.models.formats import FORMATS, Engine, Precision
 from hwbench.tables import opening
 from hwbench.tables.lookup import LookupTable
 from hwbench.tables.source import LatencySource
-from hwbench.workflows.deployable import Trained
+from hwbench.workflows.deployable import TrainedNetwork
 from hwbench.workflows.deployed import Predicted
 from hwbench.workflows.networks import Bench, bench_of, bench_on
 from hwbench.workflows.settings import MeasureOptions
@@ -48,7 +48,7 @@ class _Expected(msgspec.Struct, frozen=True):
 
 
 def plan_forms(
-    trained: Trained,
+    trained: TrainedNetwork,
     forms: Sequence[Form],
     tables: Sequence[Path],
     predictor: LatencySource | None,
@@ -83,7 +83,7 @@ def plan_forms(
 
 
 def _sources(
-    trained: Trained, tables: Sequence[Path], predictor: LatencySource | None
+    trained: TrainedNetwork, tables: Sequence[Path], predictor: LatencySource | None
 ) -> tuple[dict[Form, _Expected], list[_Expected]]:
     """Measured tables by the form of their target, and what names none."""
     measured: dict[Form, _Expected] = {}
@@ -100,7 +100,7 @@ def _sources(
     return measured, others
 
 
-def _opened(path: Path, trained: Trained) -> _Expected:
+def _opened(path: Path, trained: TrainedNetwork) -> _Expected:
     table = opening.load_table(path)
     opening.refuse_emulated(path, table)
     if table.space not in (None, trained.space.name):
@@ -114,7 +114,7 @@ def _form_of(table: LookupTable) -> Form:
     return Form(engine, "int8" if table.target.precision == "int8" else "fp32")
 
 
-def _predicted(expected: _Expected, trained: Trained) -> Predicted:
+def _predicted(expected: _Expected, trained: TrainedNetwork) -> Predicted:
     found = expected.source.predict(trained.architecture)
     lower, upper = float(found.lower_us[0]), float(found.upper_us[0])
     value, known = float(found.mean_us[0]), bool(np.isfinite(upper))

@@ -25,7 +25,7 @@ _SEED = 0
 _LARGEST = 1e6
 
 
-class Trained(msgspec.Struct, frozen=True):
+class TrainedNetwork(msgspec.Struct, frozen=True):
     """A network with its weights, read from a file and checked."""
 
     path: Path
@@ -49,7 +49,7 @@ class Trial(msgspec.Struct, frozen=True):
     scores: NDArray[np.float32]
 
 
-def load_trained(path: Path) -> Trained:
+def load_trained(path: Path) -> TrainedNetwork:
     """The network of a weights file. Raises DataError, CorruptFile or ModelError naming the file."""
     weights, record = weight_files.load(path)
     try:
@@ -58,10 +58,10 @@ def load_trained(path: Path) -> Trained:
     except (HwbenchError, OverflowError, ValueError) as error:
         raise CorruptFile(f"{path} names no architecture that there is: {error}") from error
     sha256 = files.sha256(files.read(path))
-    return Trained(path, sha256, space, architecture, space.network(architecture), weights, record.scaling)
+    return TrainedNetwork(path, sha256, space, architecture, space.network(architecture), weights, record.scaling)
 
 
-def trial_of(trained: Trained, dataset: Dataset, test_images: int | None, calibration_images: int) -> Trial:
+def trial_of(trained: TrainedNetwork, dataset: Dataset, test_images: int | None, calibration_images: int) -> Trial:
     """The network's answers to `test_images` of the data set's test images (None: all), each class with its share.
 
     Raises ModelError for weights that are not the network's, DataError for an impossible scaling, UsageError without
@@ -81,7 +81,7 @@ def trial_of(trained: Trained, dataset: Dataset, test_images: int | None, calibr
     return Trial(normalisation.array(test.pixels), test.labels, normalisation.array(calibration.pixels), found)
 
 
-def _normalisation(trained: Trained, dataset: Dataset) -> Normalisation:
+def _normalisation(trained: TrainedNetwork, dataset: Dataset) -> Normalisation:
     try:
         from hwbench.search.training.batches import Normalisation
     except ImportError as error:
