@@ -103,6 +103,7 @@ def test_the_command_says_whether_a_prediction_holds(
     assert shown.returncode == 0, shown.stderr
     assert "the prediction holds" in shown.stdout
     assert model["sha256"] in shown.stdout
+    assert "for fp32 that agrees" in shown.stdout
 
 
 def test_a_prediction_that_does_not_hold_is_exit_code_1(

@@ -13,6 +13,7 @@ import pytest
 
 import hwbench
 from hwbench import spaces
+from hwbench.devices import LocalDevice
 from hwbench.errors import CorruptFile, DataError, HwbenchError, Incomparable, MissingRows, ModelError, UsageError
 from hwbench.models import weight_files
 from hwbench.models.weight_files import Scaling, WeightsRecord
@@ -21,8 +22,10 @@ from hwbench.records import EMULATED
 from hwbench.search.data.images import Dataset, Images
 from hwbench.tables import imported, lookup
 from hwbench.tables.lookup import LookupTable
-from hwbench.workflows.deploy_plan import Form
+from hwbench.tables.source import Latencies
+from hwbench.workflows.deploy_plan import Form, plan_forms
 from hwbench.workflows.deployable import load_trained, trial_of
+from hwbench.workflows.deployed import Predicted
 from tests.conftest import TINY
 from tests.table_files import block_table, mutate
 from tests.trained import large
@@ -198,3 +201,42 @@ def test_damaged_weight_files(weights: Path, seed: int) -> None:
             said.append(str(error))
     assert said
     assert [text for text in said if "trained.safetensors" not in text] == []
+
+
+def test_an_imported_table_predicts_the_one_file(weights: Path, tmp_path: Path) -> None:
+    found = block_table(TINY)
+    imported.save(found, tmp_path / "foreign.json")
+    form = Form("litert", "int8")
+    device = LocalDevice()
+    words = (load_trained(weights), [form], [tmp_path / "foreign.json"], None, device)
+    (planned,) = plan_forms(*words, hwbench.MeasureOptions(cache="warm"), "standard")
+    values = found.values()
+    assert planned.form == form
+    assert planned.predicted is not None
+    assert planned.predicted.value_us == pytest.approx(sum(values[named.block.key].value for named in NETWORK))
+    assert planned.bench.options.preset == "standard"
+    assert planned.bench.target.precision == "int8"
+
+
+def test_what_a_source_may_say(weights: Path) -> None:
+    class Source:
+        def __init__(self, mean_us: float, upper_us: float) -> None:
+            self._found = Latencies(np.array([mean_us]), np.array([mean_us / 2]), np.array([upper_us]))
+
+        def missing(self, architectures: object) -> tuple[str, ...]:
+            return ()
+
+        def predict(self, architectures: object) -> Latencies:
+            return self._found
+
+    def predicted(source: Source) -> Predicted | None:
+        (planned,) = plan_forms(
+            load_trained(weights), [Form()], [], source, LocalDevice(), hwbench.MeasureOptions(), None
+        )
+        return planned.predicted
+
+    assert predicted(Source(10.0, 20.0)) == Predicted("The predictor", 10.0, 5.0, 20.0)
+    assert predicted(Source(10.0, float("inf"))) == Predicted("The predictor", 10.0, None, None)
+    for wrong in (0.0, -1.0, float("nan")):
+        with pytest.raises(DataError, match="The predictor predicts"):
+            predicted(Source(wrong, 20.0))

@@ -34,8 +34,8 @@ def _answers(model: DeployedModel, dataset: str) -> list[str]:
     lines = [
         f"accuracy {percent(found.accuracy, 2)} of {found.images} test images of {dataset}; PyTorch "
         f"{percent(found.torch_accuracy, 2)}, the same class for {found.same_class}",
-        f"outputs differ from PyTorch's by up to {found.largest_difference:.1e} of the largest: "
-        + ("they agree" if found.agrees else "THEY DO NOT AGREE"),
+        f"outputs differ from PyTorch's by up to {found.largest_difference:.1e} of the largest: for {model.precision} "
+        + ("that agrees" if found.agrees else "THAT DOES NOT AGREE"),
     ]
     if model.host is not None:
         by = f"{model.host.largest_difference:.0f} steps"
@@ -43,7 +43,7 @@ def _answers(model: DeployedModel, dataset: str) -> list[str]:
             by = f"{model.host.largest_difference:.1e} of the largest"
         lines.append(
             f"the same file on this computer: the same class for {model.host.same_class} of {model.host.images} "
-            f"images, outputs differ by up to {by}"
+            f"images, outputs differ by up to {by}" + ("" if model.host.agrees else ": THAT DOES NOT AGREE")
         )
     return lines
 
