@@ -1,9 +1,11 @@
 """A trained network as .tflite and .pte on this computer and on a virtual phone: answers, latency beside predictions.
 
 On this computer: accuracy on all test images of Fashion-MNIST by each file beside PyTorch's, and the measured latency
-beside the prediction of a table of the same space, measured here for that engine and precision. On the virtual phone,
-whose times mean nothing: for how many test images each file's class is that of its run on this computer. The network is
-one of a weights file, or the architecture of a file or a random one, trained from scratch for a few epochs.
+beside the prediction of a table of the same space, measured here for that engine and precision. `--profile` makes such
+tables and corrects them by ten other networks: blocks of microseconds add up to more than networks of them take, since
+each pays for a call of its own. On the virtual phone, whose times mean nothing: for how many test images each file's
+class is that of its run on this computer. The network is one of a weights file, or the architecture of a file or a
+random one, trained from scratch for a few epochs.
 """
 
 from __future__ import annotations
@@ -32,7 +34,7 @@ from hwbench.search.training.network import train
 from hwbench.search.training.settings import TrainingSettings, WeightSettings
 from hwbench.spaces import architecture_file
 from hwbench.workflows.deploy_plan import Form
-from hwbench.workflows.deployed import DeployedModel, Deployment
+from hwbench.workflows.deployed import DeployedModel, Deployment, Predicted
 
 SPACE = "proxylessnas-w0.35-r28-c10-i1"
 FORMS = tuple(Form(engine, precision) for engine in ("litert", "executorch") for precision in ("fp32", "int8"))  # type: ignore[arg-type]
@@ -48,6 +50,9 @@ def main() -> None:
     arguments.add_argument("--train-images", type=int, default=20_000)
     arguments.add_argument("--data", type=Path, help="a data set; Fashion-MNIST as installed by default")
     arguments.add_argument("--table", type=Path, action="append", default=[], help="predicts one of the files")
+    arguments.add_argument(
+        "--profile", action="store_true", help="make calibrated tables for LiteRT's files here first"
+    )
     arguments.add_argument("--preset", default="standard")
     arguments.add_argument("--images", type=int, help="test images on this computer; all by default")
     arguments.add_argument("--phone-images", type=int, default=200, help="0: no virtual phone")
@@ -57,8 +62,9 @@ def main() -> None:
     with tempfile.TemporaryDirectory() as name:
         folder = Path(name)
         weights = options.weights or _trained(folder / "trained.safetensors", images, options)
+        tables = [*options.table, *(_tables(weights, folder, options.preset) if options.profile else [])]
         here = hwbench.deploy(
-            weights, images, forms=FORMS, tables=options.table, preset=options.preset, test_images=options.images,
+            weights, images, forms=FORMS, tables=tables, preset=options.preset, test_images=options.images,
             output=folder / "here",
         )  # fmt: skip
         result: dict[str, Any] = {
@@ -84,6 +90,18 @@ def main() -> None:
                 model.host is not None and model.host.same_class == model.host.images for model in there.models
             )
     report("deploy", result, options.keep)
+
+
+def _tables(weights: Path, folder: Path, preset: str) -> list[Path]:
+    """A table of the network's space for each of LiteRT's files, corrected by whole networks that are not this one."""
+    _, record = weight_files.load(weights)
+    paths = []
+    for form in FORMS:
+        if form.engine == "litert":
+            options = hwbench.MeasureOptions(preset=preset, precision=form.precision)
+            measured = hwbench.profile(record.space, options=options, output=folder / f"{form.precision}.json")
+            paths.append(hwbench.calibrate(measured.path, networks=10).path)
+    return paths
 
 
 def _trained(path: Path, images: Dataset, options: Any) -> Path:
@@ -147,9 +165,14 @@ def _summary(model: DeployedModel) -> dict[str, Any]:
         "lower_us": model.latency.lower_us,
         "upper_us": model.latency.upper_us,
         "flags": model.latency.flags,
-        "predicted": msgspec.to_builtins(model.predicted),
+        "predicted": model.predicted and msgspec.to_builtins(_nameless(model.predicted)),
         "held": msgspec.to_builtins(model.held),
     }
+
+
+def _nameless(predicted: Predicted) -> Predicted:
+    """Where its table lies on this machine is nobody's business."""
+    return msgspec.structs.replace(predicted, source=Path(predicted.source).name)
 
 
 def _phone_summary(model: DeployedModel) -> dict[str, Any]:
