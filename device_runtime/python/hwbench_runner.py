@@ -20,15 +20,16 @@ import sys
 import time
 from pathlib import Path
 
-PROTOCOL = 1
+PROTOCOL = 2
 RUNNER = "python-1"
 EXIT_DONE, EXIT_BAD_PLAN, EXIT_NO_ENGINE, EXIT_DEADLINE, EXIT_OUTPUT = 0, 64, 65, 66, 67
 DELEGATES = {"litert": ("xnnpack", "builtin"), "executorch": ("xnnpack", "portable")}
-PASSES = ("time", "memory", "profile")
+PASSES = ("time", "memory", "profile", "evaluate")
 DIGEST_VALUES = 64
 OUTPUT_SEED = 0x5EED
 DEFAULT_SCALE = 1 / 32
 REDONE = 3
+MOST_TOP = 1024
 
 
 class PlanError(Exception):
@@ -115,10 +116,27 @@ def read_plan(path):
         if job["id"] in seen:
             raise PlanError(f"{where}.id {job['id']!r} stands twice")
         seen.add(job["id"])
-        parts = Path(job["model"]).parts
-        if not parts or Path(job["model"]).is_absolute() or ".." in parts or "\0" in job["model"]:
-            raise PlanError(f"{where}.model leaves the plan's folder")
+        _stays_inside(job, "model", where)
+    if plan["pass"] == "evaluate":
+        _check_evaluation(_field(plan, "evaluation", dict))
     return plan
+
+
+def _stays_inside(source, name, where):
+    parts = Path(source[name]).parts
+    if not parts or Path(source[name]).is_absolute() or ".." in parts or "\0" in source[name]:
+        raise PlanError(f"{where}.{name} leaves the plan's folder")
+
+
+def _check_evaluation(evaluation):
+    where = "plan.evaluation"
+    for name in ("inputs", "sha256"):
+        _field(evaluation, name, str, where)
+    _stays_inside(evaluation, "inputs", where)
+    for name in ("first", "count"):
+        _field(evaluation, name, int, where)
+    if not 1 <= _field(evaluation, "top", int, where) <= MOST_TOP:
+        raise PlanError(f"{where}.top is out of range")
 
 
 # --- results ------------------------------------------------------------------------------------
@@ -139,7 +157,7 @@ class Results:
         self._file.flush()
         self._hash.update(data)
         self._lines += 1
-        self.visits += line["kind"] == "visit"
+        self.visits += line["kind"] in ("visit", "output")
 
     def close(self, status):
         footer = {"kind": "footer", "status": status, "lines": self._lines, "sha256": self._hash.hexdigest()}
@@ -184,6 +202,15 @@ def digest(np, array):
         "max_abs": float(np.abs(values).max(initial=0.0)),
         "values": [float(v) for v in values[picks.astype(np.int64)]],
     }
+
+
+def largest(np, array, count):
+    """Places and values of the `count` largest elements of one output, the largest first, equal ones in order."""
+    values = np.asarray(array).reshape(-1).astype(np.float64)
+    if not np.isfinite(values).all():
+        raise ValueError("the output is not finite")
+    places = np.argsort(-values, kind="stable")[:count]
+    return [int(place) for place in places], [float(value) for value in values[places]]
 
 
 # --- engines ------------------------------------------------------------------------------------
@@ -484,12 +511,10 @@ class Launch:
         )  # fmt: skip
         if plan["pass"] == "time":
             self._time(self._load(engine))
-        elif plan["pass"] == "memory":
-            for job in plan["jobs"]:
-                self._memory(engine, job)
-        else:
-            for job in plan["jobs"]:
-                self._profile(engine, job)
+            return
+        run = {"memory": self._memory, "profile": self._profile, "evaluate": self._evaluate}[plan["pass"]]
+        for job in plan["jobs"]:
+            run(engine, job)
 
     def _check(self):
         self._heartbeat.beat(self._results.visits)
@@ -504,16 +529,23 @@ class Launch:
         message = " ".join(str(error).split())[:500] or type(error).__name__
         self._results.write(kind="failure", job=job["id"], stage=stage, message=message)
 
-    def _open(self, engine, job):
-        """The loaded job, or None after a failure line."""
+    def _checked_file(self, job, name, sha256):
+        """A file below the plan's folder if it is there with that hash, or None after a failure line."""
         self._check()
-        path = self._folder / job["model"]
+        path = self._folder / name
         try:
             found = file_sha256(path)
         except OSError as error:
             return self._failure(job, "read", error.strerror or error)
-        if found != job["sha256"]:
-            return self._failure(job, "hash", f"the file has sha256 {found}, the plan says {job['sha256']}")
+        if found != sha256:
+            return self._failure(job, "hash", f"the file has sha256 {found}, the plan says {sha256}")
+        return path
+
+    def _open(self, engine, job):
+        """The loaded job, or None after a failure line."""
+        path = self._checked_file(job, job["model"], job["sha256"])
+        if path is None:
+            return None
         try:
             return Job(self._np, engine, job, path, self._plan["input_seed"])
         except (ValueError, RuntimeError, MemoryError, TypeError) as error:
@@ -530,11 +562,12 @@ class Launch:
             loaded = self._open(engine, job)
             if loaded is not None:
                 jobs.append(loaded)
-                self._results.write(
-                    kind="load", job=loaded.id, load_ns=loaded.load_ns, first_ns=loaded.first_ns, digests=loaded.digests
-                )
+                self._loaded(loaded)
                 used = (self._machine.status_bytes("VmRSS") or base) - base
         return jobs
+
+    def _loaded(self, job):
+        self._results.write(kind="load", job=job.id, load_ns=job.load_ns, first_ns=job.first_ns, digests=job.digests)
 
     def _time(self, jobs):
         order = random.Random(self._plan["seed"])
@@ -667,6 +700,34 @@ class Launch:
         except (OSError, RuntimeError, AttributeError) as error:
             return self._failure(job, "profile", error)
         self._results.write(kind="ops", job=loaded.id, invokes=invokes, ops=events)
+        return None
+
+    def _evaluate(self, engine, job):
+        wanted = self._plan["evaluation"]
+        loaded = self._open(engine, job)
+        path = loaded and self._checked_file(job, wanted["inputs"], wanted["sha256"])
+        if path is None:
+            return None
+        self._loaded(loaded)
+        if len(loaded.inputs) != 1 or not loaded.inputs[0].nbytes or not loaded.digests:
+            return self._failure(job, "evaluate", "only models of one input and with an output are evaluated")
+        held = loaded.inputs[0]
+        there = path.stat().st_size // held.nbytes
+        if path.stat().st_size % held.nbytes or wanted["first"] + wanted["count"] > there:
+            return self._failure(job, "evaluate", f"the file of inputs holds {there} of {held.nbytes} bytes each")
+        with open(path, "rb") as file:
+            file.seek(wanted["first"] * held.nbytes)
+            for number in range(wanted["first"], wanted["first"] + wanted["count"]):
+                self._check()
+                try:
+                    # In place: an engine may hold the array itself.
+                    held[...] = self._np.frombuffer(file.read(held.nbytes), held.dtype).reshape(held.shape)
+                    loaded.feed()
+                    loaded.model.invoke()
+                    places, values = largest(self._np, loaded.model.outputs()[0], wanted["top"])
+                except (OSError, ValueError, RuntimeError) as error:
+                    return self._failure(job, "evaluate", error)
+                self._results.write(kind="output", job=loaded.id, input=number, places=places, values=values)
         return None
 
 

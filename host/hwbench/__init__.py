@@ -21,6 +21,9 @@ if TYPE_CHECKING:
     from hwbench.workflows.choose import choose_proxy, cover_fleet, measure_target, telling_architectures
     from hwbench.workflows.compare import compare
     from hwbench.workflows.comparison import Comparison
+    from hwbench.workflows.deploy import deploy
+    from hwbench.workflows.deploy_plan import Form
+    from hwbench.workflows.deployed import Deployment
     from hwbench.workflows.diff import diff
     from hwbench.workflows.fit import fit
     from hwbench.workflows.profile import ProfileResult, profile
@@ -35,6 +38,8 @@ if TYPE_CHECKING:
 _HOMES = {
     "AdaptResult": ("hwbench.workflows.adapt", "AdaptResult"),
     "Comparison": ("hwbench.workflows.comparison", "Comparison"),
+    "Deployment": ("hwbench.workflows.deployed", "Deployment"),
+    "Form": ("hwbench.workflows.deploy_plan", "Form"),
     "HwbenchError": ("hwbench.errors", "HwbenchError"),
     "LookupTable": ("hwbench.tables.lookup", "LookupTable"),
     "MeasureOptions": ("hwbench.workflows.settings", "MeasureOptions"),
@@ -53,6 +58,7 @@ _HOMES = {
     "compare": ("hwbench.workflows.compare", "compare"),
     "choose_proxy": ("hwbench.workflows.choose", "choose_proxy"),
     "cover_fleet": ("hwbench.workflows.choose", "cover_fleet"),
+    "deploy": ("hwbench.workflows.deploy", "deploy"),
     "diff": ("hwbench.workflows.diff", "diff"),
     "fit": ("hwbench.workflows.fit", "fit"),
     "find_architectures": ("hwbench.workflows.search", "find_architectures"),
@@ -70,6 +76,8 @@ _HOMES = {
 __all__ = [
     "AdaptResult",
     "Comparison",
+    "Deployment",
+    "Form",
     "HwbenchError",
     "Latency",
     "Limit",
@@ -88,6 +96,7 @@ __all__ = [
     "choose_proxy",
     "compare",
     "cover_fleet",
+    "deploy",
     "diff",
     "find_architectures",
     "fit",

@@ -17,10 +17,14 @@ import numpy as np
 import pytest
 
 from hwbench.files import sha256
-from hwbench.measure.plan import Burst, Job, LoadLine, Plan
+from hwbench.measure.plan import Burst, Evaluation, Job, LoadLine, OutputLine, Plan
 from hwbench.measure.results import digests_agree
+from hwbench.models.calibration import seeded_inputs
 from hwbench.models.formats import FORMATS, Engine, Precision
-from tests.integration.runners import PYTHON, make_plan, results_of, run, selftest, start, write_models
+from hwbench.models.weights import random_weights
+from hwbench.spaces import NamedBlock
+from tests.integration.runners import BLOCKS, PYTHON, make_plan, results_of, run, selftest, start, write_models
+from tests.reference_forward import forward
 
 
 class RunnerConformance:
@@ -42,7 +46,7 @@ class RunnerConformance:
 
     def test_selftest_names_the_engine(self, runner: list[str]) -> None:
         report = selftest(runner, self.engine)
-        assert (report["protocol"], report["emulated"]) == (1, self.emulated)
+        assert (report["protocol"], report["emulated"]) == (2, self.emulated)
         (engine,) = report["engines"]
         assert engine["engine"] == self.engine
         assert engine["engine_version"]
@@ -144,7 +148,8 @@ class RunnerConformance:
     @pytest.mark.parametrize(
         ("change", "field"),
         [
-            ({"schema": "hwbench.plan/9"}, "schema"), ({"pass": "race"}, "pass"), ({"engine": "none"}, "engine"),
+            ({"schema": "hwbench.plan/9"}, "schema"), ({"schema": "hwbench.plan/1"}, "schema"),
+            ({"pass": "race"}, "pass"), ({"engine": "none"}, "engine"),
             ({"threads": 0}, "threads"), ({"jobs": []}, "jobs"), ({"cores": ["x"]}, "cores"), ({"seed": -1}, "seed"),
             ({"deadline_s": "soon"}, "deadline_s"), ({"burst": {}}, "burst"), ({"interleave": 0}, "interleave"),
         ],
@@ -235,6 +240,89 @@ class RunnerConformance:
         memory = {line["job"]: line for line in map(msgspec.to_builtins, result.lines) if line["kind"] == "memory"}
         assert set(memory) == set(jobs)
         assert all(0 <= line["resident_bytes"] <= line["peak_bytes"] + (1 << 20) for line in memory.values())
+
+    def test_the_evaluate_pass_runs_the_given_inputs(
+        self, runner: list[str], tmp_path: Path, jobs: dict[str, Job]
+    ) -> None:
+        block = BLOCKS["classifier"]
+        images = seeded_inputs(block.in_shape, 6, seed=3)
+        evaluation = self._inputs(tmp_path, images.tobytes(), first=2, count=3, top=4)
+        chosen = {"classifier": jobs["classifier"]}
+        code, stderr = run(runner, tmp_path, self.plan(chosen, run_pass="evaluate", evaluation=evaluation))
+        assert code == 0, stderr
+        result = results_of(tmp_path)
+        assert result.complete
+        assert len(result.of(LoadLine)) == 1
+        lines = result.of(OutputLine)
+        assert [line.input for line in lines] == [2, 3, 4]
+        network = (NamedBlock("block", block),)
+        for line, image in zip(lines, images[2:5], strict=True):
+            expected = forward(network, random_weights(network, seed=0), image).reshape(-1)
+            assert list(line.places) == np.argsort(-expected)[:4].tolist()
+            np.testing.assert_allclose(line.values, expected[list(line.places)], atol=1e-5 * np.abs(expected).max())
+
+    def test_integers_are_taken_and_given_as_they_are(self, runner: list[str], tmp_path: Path) -> None:
+        jobs = write_models(tmp_path, "int8", self.engine)
+        chosen = {"classifier": jobs["classifier"]}
+        images = np.random.default_rng(0).integers(-128, 128, (8, *BLOCKS["classifier"].in_shape), np.int8)
+        evaluation = self._inputs(tmp_path, images.tobytes(), first=0, count=8, top=100)
+        found = []
+        for command in (runner, PYTHON):
+            plan = self.plan(chosen, run_pass="evaluate", evaluation=evaluation)
+            code, stderr = run(command, tmp_path, plan)
+            assert code == 0, stderr
+            lines = results_of(tmp_path).of(OutputLine)
+            assert len(lines) == 8
+            outputs = np.empty((8, 10))
+            for row, line in zip(outputs, lines, strict=True):
+                row[list(line.places)] = line.values
+                assert list(line.values) == sorted(line.values, reverse=True)
+            found.append(outputs)
+        assert (found[0] == found[0].round()).all()
+        assert np.abs(found[0]).max() <= 128
+        assert len(np.unique(found[0])) > 5
+        assert np.abs(found[0] - found[1]).max() <= 1
+
+    @pytest.mark.parametrize(
+        ("change", "stage"),
+        [({"sha256": "0" * 64}, "hash"), ({"inputs": "models/none"}, "read"), ({"first": 4}, "evaluate"),
+         ({"count": 6}, "evaluate"), ({"first": 2**62, "count": 2**62}, "evaluate")],
+    )  # fmt: skip
+    def test_inputs_that_are_not_there_fail_the_job(
+        self, runner: list[str], tmp_path: Path, jobs: dict[str, Job], change: dict[str, object], stage: str
+    ) -> None:
+        images = seeded_inputs(BLOCKS["classifier"].in_shape, 5, seed=0)
+        evaluation = msgspec.structs.replace(
+            self._inputs(tmp_path, images.tobytes(), 0, 5, 1), **({"first": 0, "count": 2} | change)
+        )
+        chosen = {"classifier": jobs["classifier"]}
+        code, stderr = run(runner, tmp_path, self.plan(chosen, run_pass="evaluate", evaluation=evaluation))
+        assert code == 0, stderr
+        result = results_of(tmp_path)
+        assert result.complete
+        assert [failure.stage for failure in result.failures] == [stage]
+        assert result.of(OutputLine) == ()
+
+    @pytest.mark.parametrize(
+        ("evaluation", "field"),
+        [
+            (None, "evaluation"), (Evaluation("../x", "0", 0, 1, 1), "inputs"), (Evaluation("x", "0", 0, 1, 0), "top"),
+            (Evaluation("x", "0", 0, 1, 1025), "top"), (Evaluation("x", "0", -1, 1, 1), "first"),
+            (Evaluation("x", "0", 0, -1, 1), "count"),
+        ],
+    )  # fmt: skip
+    def test_a_wrong_evaluation_is_refused_by_field(
+        self, runner: list[str], tmp_path: Path, jobs: dict[str, Job], evaluation: Evaluation | None, field: str
+    ) -> None:
+        code, stderr = run(runner, tmp_path, self.plan(jobs, run_pass="evaluate", evaluation=evaluation))
+        assert code == 64
+        assert field in stderr
+
+    @staticmethod
+    def _inputs(folder: Path, data: bytes, first: int, count: int, top: int) -> Evaluation:
+        """An evaluation of inputs that lie beside the models."""
+        (folder / "models" / "inputs.bin").write_bytes(data)
+        return Evaluation("models/inputs.bin", sha256(data), first, count, top)
 
     def test_mutated_plans_never_crash(self, tmp_path: Path, runner: list[str], jobs: dict[str, Job]) -> None:
         whole = msgspec.json.encode(self.plan(jobs, deadline_s=5.0))

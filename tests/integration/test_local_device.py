@@ -58,11 +58,16 @@ def test_a_beating_heart_keeps_a_slow_runner_alive(tmp_path: Path) -> None:
 def test_a_self_test_that_says_nothing(tmp_path: Path) -> None:
     with pytest.raises(RunnerCrashed, match="self-test"):
         LocalDevice(fake_runner(tmp_path, "exit 1")).engine("litert")
-    says = """echo '{"runner": "x", "emulated": false, "engines": [{"engine": "litert", "error": "no module"}]}'"""
-    with pytest.raises(DeviceError, match="cannot use litert: no module"):
+    says = (
+        """echo '{"runner": "x", "protocol": 2, "emulated": false, "engines": [{"engine": "litert", "error": "no"}]}'"""
+    )
+    with pytest.raises(DeviceError, match=r"cannot use litert: no\."):
         LocalDevice(fake_runner(tmp_path, says)).engine("litert")
     with pytest.raises(DeviceError, match="cannot use executorch"):
         LocalDevice(fake_runner(tmp_path, says)).engine("executorch")
+    older = says.replace("2", "1")
+    with pytest.raises(RunnerCrashed, match="speaks version 1 of the protocol; this hwbench needs 2"):
+        LocalDevice(fake_runner(tmp_path, older)).engine("litert")
 
 
 def test_only_one_holds_the_lock() -> None:

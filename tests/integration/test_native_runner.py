@@ -160,7 +160,7 @@ def test_hash_free_space_and_version(command: list[str], tmp_path: Path) -> None
     assert done.returncode == 67
     space = json.loads(tool(command, "--free", str(tmp_path)).stdout)
     assert space["free_bytes"] == pytest.approx(shutil.disk_usage(tmp_path).free, rel=0.05)
-    assert tool(command, "--version").stdout == "native-1, protocol 1\n"
+    assert tool(command, "--version").stdout == "native-1, protocol 2\n"
     assert tool(command).returncode == 64
     assert "usage" in tool(command, "--hash").stderr
 

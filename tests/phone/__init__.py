@@ -6,6 +6,6 @@ Mounts, users and processes are the kernel's own, in namespaces, so most refusal
 
 Tests in this folder ask for `phone` (one that is on and connected), `phones` (makes more, of other models, with faults)
 and `adb_server`. What differs from a phone: it is listed as host and port and stays listed when it is gone; a shell
-has no terminal; `QEMU_CPU` is in its environment, and a program that is started without it runs on qemu's `max`;
+has no terminal; `QEMU_CPU` is in its environment, and `env -i` keeps it;
 /proc/PID/cmdline begins with qemu's path; times, memory and load are this computer's.
 """

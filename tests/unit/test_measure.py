@@ -39,7 +39,7 @@ def visit(job: str, number: int, latencies: list[float]) -> dict[str, object]:
 
 def launch_line(cores: list[int] | None) -> dict[str, object]:
     return {
-        "kind": "launch", "protocol": 1, "runner": "test", "launch": 0, "engine": "litert", "engine_package": "p",
+        "kind": "launch", "protocol": 2, "runner": "test", "launch": 0, "engine": "litert", "engine_package": "p",
         "engine_version": "1", "engine_sha256": None, "delegate": "xnnpack", "threads": 1, "cores": cores, "pid": 1,
         "unix_ns": 1,
     }  # fmt: skip

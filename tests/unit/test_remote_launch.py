@@ -31,7 +31,7 @@ from hwbench.errors import (
     RunnerSegfault,
     RunnerTimeout,
 )
-from hwbench.measure.plan import Job, Plan
+from hwbench.measure.plan import Evaluation, Job, Plan
 
 WORK = "/data/local/tmp/hwbench/work-1"
 RESULTS = f"{WORK}/launch-0.results.jsonl"
@@ -194,6 +194,16 @@ def test_a_result_that_is_too_large_is_not_taken(device: Device) -> None:
     with pytest.raises(DeviceError, match="larger than"):
         device.launch()
     assert list(device.request.results.parent.glob("*results*")) == []
+
+
+def test_an_evaluation_may_bring_more(device: Device) -> None:
+    plan = msgspec.json.decode(device.request.plan.read_bytes(), type=Plan)
+    plan = msgspec.structs.replace(plan, evaluation=Evaluation("models/inputs", "0", 0, 1000, 16))
+    device.request.plan.write_bytes(msgspec.json.encode(plan))
+    device.transport.files[RESULTS] = bytes((64 << 20) + 24 * 20_000 + 1000 * 16 * 48)
+    device.answers = [printed("exit 0")]
+    device.launch()
+    assert device.request.results.stat().st_size == len(device.transport.files[RESULTS])
 
 
 def test_what_an_earlier_process_left_is_brought_back(device: Device) -> None:

@@ -20,6 +20,8 @@ class Job {
 
   void feed();
   bool invoke() { return model_->invoke(); }
+  const std::vector<TensorSpec>& outputs() const { return model_->outputs(); }
+  const void* output(std::size_t index) { return model_->output(index); }
 
   const JobPlan* plan;
   std::uint64_t rounds;

@@ -108,7 +108,7 @@ std::string Launch::run() {
       return "complete";
     }
     for (const JobPlan& job : plan_.jobs) {
-      plan_.pass == Pass::Memory ? memory(job) : profile(job);
+      plan_.pass == Pass::Memory ? memory(job) : plan_.pass == Pass::Profile ? profile(job) : evaluate(job);
     }
     return "complete";
   } catch (const Stop& reason) {
@@ -133,23 +133,23 @@ void Launch::fail(const std::string& job, const char* stage, const std::string& 
   results_.write({{"kind", "failure"}, {"job", job}, {"stage", stage}, {"message", one_line(message)}});
 }
 
-std::string Launch::checked_file(const JobPlan& job) {
+std::string Launch::checked_file(const std::string& job, const std::string& file, const std::string& sha256) {
   check();
-  const std::string path = folder_ + "/" + job.model;
+  const std::string path = folder_ + "/" + file;
   const std::string found = file_sha256(path);
   if (found.empty()) {
-    fail(job.id, "read", std::strerror(errno));
+    fail(job, "read", std::strerror(errno));
     return "";
   }
-  if (found != job.sha256) {
-    fail(job.id, "hash", "the file has sha256 " + found + ", the plan says " + job.sha256);
+  if (found != sha256) {
+    fail(job, "hash", "the file has sha256 " + found + ", the plan says " + sha256);
     return "";
   }
   return path;
 }
 
 std::unique_ptr<Job> Launch::open(const JobPlan& job) {
-  const std::string path = checked_file(job);
+  const std::string path = checked_file(job.id, job.model, job.sha256);
   if (path.empty()) {
     return nullptr;
   }
@@ -174,17 +174,21 @@ std::vector<std::unique_ptr<Job>> Launch::load() {
       fail(job.id, "budget", "the jobs before it hold " + std::to_string(used) + " bytes of the budget");
       continue;
     }
-    if (auto loaded = open(job)) {
-      results_.write({{"kind", "load"},
-                      {"job", job.id},
-                      {"load_ns", loaded->load_ns},
-                      {"first_ns", loaded->first_ns},
-                      {"digests", loaded->digests}});
-      jobs.push_back(std::move(loaded));
+    if (auto opened = open(job)) {
+      loaded(*opened);
+      jobs.push_back(std::move(opened));
       used = status_bytes("VmRSS").value_or(base) - base;
     }
   }
   return jobs;
+}
+
+void Launch::loaded(const Job& job) {
+  results_.write({{"kind", "load"},
+                  {"job", job.plan->id},
+                  {"load_ns", job.load_ns},
+                  {"first_ns", job.first_ns},
+                  {"digests", job.digests}});
 }
 
 int launch(const std::string& plan_path, const std::string& results_path) {

@@ -3,6 +3,7 @@
 
 #include <csignal>
 #include <cstdint>
+#include <fstream>
 #include <memory>
 #include <optional>
 #include <random>
@@ -39,10 +40,11 @@ class Launch {
   /// Beats the heart; throws Stop when the launch has to end.
   void check();
   void fail(const std::string& job, const char* stage, const std::string& message);
-  /// The file of a job if it is there with the right hash; else a failure line and an empty path.
-  std::string checked_file(const JobPlan& job);
+  /// A file below the plan's folder if it is there with that hash; else a failure line of the job and an empty path.
+  std::string checked_file(const std::string& job, const std::string& file, const std::string& sha256);
   std::unique_ptr<Job> open(const JobPlan& job);
   std::vector<std::unique_ptr<Job>> load();
+  void loaded(const Job& job);
 
   void time(const std::vector<std::unique_ptr<Job>>& jobs);
   std::vector<std::vector<Job*>> groups(std::vector<Job*> jobs);
@@ -51,6 +53,9 @@ class Launch {
   bool off_mask(std::optional<int> core) const;
   void memory(const JobPlan& job);
   void profile(const JobPlan& job);
+  void evaluate(const JobPlan& job);
+  /// Runs a loaded job on the inputs of an open file. Throws EngineError.
+  void run_inputs(Job& job, std::ifstream& file);
 
   const Plan& plan_;
   const std::string folder_;

@@ -4,6 +4,7 @@
 #include <cmath>
 #include <cstring>
 #include <limits>
+#include <numeric>
 
 namespace hwbench {
 
@@ -121,6 +122,28 @@ Line digest(const TensorSpec& spec, const void* data) {
   }
   return {{"type", element_name(spec.type)}, {"size", spec.size},  {"sum", sum},
           {"l2", std::sqrt(squares)},        {"max_abs", largest}, {"values", values}};
+}
+
+Largest find_largest(const TensorSpec& spec, const void* data, std::uint64_t count) {
+  const Reader read = reader(spec.type);
+  std::vector<double> values(spec.size);
+  for (std::size_t i = 0; i < spec.size; ++i) {
+    values[i] = read(data, i);
+    if (!std::isfinite(values[i])) {
+      throw EngineError("the output is not finite");
+    }
+  }
+  std::vector<std::uint64_t> places(spec.size);
+  std::iota(places.begin(), places.end(), 0);
+  const auto end = places.begin() + static_cast<std::ptrdiff_t>(std::min<std::uint64_t>(count, spec.size));
+  std::partial_sort(places.begin(), end, places.end(), [&values](std::uint64_t a, std::uint64_t b) {
+    return values[a] != values[b] ? values[a] > values[b] : a < b;
+  });
+  Largest found{{places.begin(), end}, {}};
+  for (const std::uint64_t place : found.places) {
+    found.values.push_back(values[place]);
+  }
+  return found;
 }
 
 }  // namespace hwbench

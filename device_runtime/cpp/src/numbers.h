@@ -16,4 +16,13 @@ std::vector<std::uint8_t> seeded_input(const TensorSpec& spec, std::uint64_t see
 /// Sum, L2 norm, largest magnitude and 64 values at seeded positions. Throws EngineError for NaN or infinity.
 Line digest(const TensorSpec& spec, const void* data);
 
+/// The largest elements of an output and where they are, the largest first, equal ones in order.
+struct Largest {
+  std::vector<std::uint64_t> places;
+  std::vector<double> values;
+};
+
+/// The `count` largest elements, or all. Throws EngineError for NaN or infinity.
+Largest find_largest(const TensorSpec& spec, const void* data, std::uint64_t count);
+
 }  // namespace hwbench

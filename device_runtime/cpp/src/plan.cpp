@@ -19,6 +19,10 @@ namespace {
 using nlohmann::json;
 
 constexpr std::uint64_t kMostBytes = 64u << 20;
+constexpr std::uint64_t kMostTop = 1024;
+
+// In the order of Pass.
+const std::vector<std::string> kPasses = {"time", "memory", "profile", "evaluate"};
 
 const json& field(const json& source, const char* name, const std::string& where) {
   const auto found = source.find(name);
@@ -170,6 +174,24 @@ std::string contents(const std::string& path) {
   return whole;
 }
 
+Evaluation evaluation(const json& source) {
+  const json& wanted = field(source, "evaluation", "plan");
+  if (!wanted.is_object()) {
+    refuse("plan", "evaluation", "has the wrong type");
+  }
+  const std::string where = "plan.evaluation";
+  Evaluation found;
+  found.inputs = text(wanted, "inputs", where);
+  found.sha256 = text(wanted, "sha256", where);
+  found.first = integer(wanted, "first", where);
+  found.count = integer(wanted, "count", where);
+  found.top = integer(wanted, "top", where, 1, kMostTop);
+  if (!stays_inside(found.inputs)) {
+    refuse(where, "inputs", "leaves the plan's folder");
+  }
+  return found;
+}
+
 Plan checked(const json& source) {
   if (!source.is_object()) {
     throw PlanError("the plan is not an object");
@@ -184,8 +206,8 @@ Plan checked(const json& source) {
   }
   plan.engine = one_of(source, "engine", engines);
   plan.delegate = one_of(source, "delegate", find_engine(plan.engine)->delegates);
-  const std::string pass = one_of(source, "pass", {"time", "memory", "profile"});
-  plan.pass = pass == "time" ? Pass::Time : pass == "memory" ? Pass::Memory : Pass::Profile;
+  const std::string pass = one_of(source, "pass", kPasses);
+  plan.pass = static_cast<Pass>(std::find(kPasses.begin(), kPasses.end(), pass) - kPasses.begin());
   plan.launch = integer(source, "launch");
   plan.seed = integer(source, "seed");
   plan.input_seed = integer(source, "input_seed");
@@ -200,6 +222,9 @@ Plan checked(const json& source) {
   plan.cores = cores(source);
   plan.burst = burst(source);
   plan.jobs = jobs(source);
+  if (plan.pass == Pass::Evaluate) {
+    plan.evaluation = evaluation(source);
+  }
   return plan;
 }
 

@@ -2,15 +2,16 @@
 #pragma once
 
 #include <cstdint>
+#include <optional>
 #include <stdexcept>
 #include <string>
 #include <vector>
 
 namespace hwbench {
 
-constexpr int kProtocol = 1;
+constexpr int kProtocol = 2;
 
-enum class Pass { Time, Memory, Profile };
+enum class Pass { Time, Memory, Profile, Evaluate };
 
 struct Burst {
   std::uint64_t warmup_invokes;
@@ -26,6 +27,16 @@ struct JobPlan {
   std::string sha256;
   std::uint64_t rounds;
   bool anchor;
+};
+
+/// What an evaluate pass runs: `count` inputs of the file `inputs`, from number `first` on. Of each output the `top`
+/// largest elements are told.
+struct Evaluation {
+  std::string inputs;
+  std::string sha256;
+  std::uint64_t first;
+  std::uint64_t count;
+  std::uint64_t top;
 };
 
 struct Plan {
@@ -46,6 +57,7 @@ struct Plan {
   double deadline_s;
   Burst burst;
   std::vector<JobPlan> jobs;
+  std::optional<Evaluation> evaluation;
 };
 
 /// The message names the field.

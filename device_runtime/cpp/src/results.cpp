@@ -58,7 +58,7 @@ void Results::write(const Line& line) {
   append(text);
   hash_.update(text.data(), text.size());
   ++lines_;
-  visits_ += line.at("kind") == "visit" ? 1 : 0;
+  visits_ += line.at("kind") == "visit" || line.at("kind") == "output" ? 1 : 0;
 }
 
 void Results::close(const std::string& status) {

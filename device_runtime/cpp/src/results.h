@@ -35,7 +35,7 @@ class Results {
 
   void write(const Line& line);
   void close(const std::string& status);
-  /// How many of the lines so far are visits.
+  /// How many of the lines so far are visits or outputs.
   std::uint64_t visits() const { return visits_; }
 
  private:
@@ -48,7 +48,7 @@ class Results {
 };
 
 /// A small file beside the results that changes while the runner is alive, at most once a second: its process, a time,
-/// and how many visits are done.
+/// and how many visits (evaluating: inputs) are done.
 class Heartbeat {
  public:
   explicit Heartbeat(std::string path);

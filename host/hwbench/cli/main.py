@@ -12,6 +12,7 @@ from hwbench import __version__
 from hwbench.cli import reproduce, runner, table
 from hwbench.cli.adapt import adapt
 from hwbench.cli.compare import compare
+from hwbench.cli.deploy import deploy
 from hwbench.cli.devices import devices
 from hwbench.cli.doctor import doctor
 from hwbench.cli.output import print_json, resume_command, say
@@ -58,6 +59,7 @@ app.command()(compare)
 app.command()(proxy)
 app.command()(adapt)
 app.command()(search)
+app.command()(deploy)
 app.command()(report)
 app.add_typer(reproduce.app, name="reproduce")
 
@@ -97,7 +99,7 @@ def main() -> None:
 
 
 def _resumable() -> bool:
-    """Whether the command keeps a session: `profile` of a space, `table verify`, `adapt`, `proxy`, lasting searches."""
+    """Whether the command keeps a session that --resume continues."""
     from hwbench.models.formats import SUFFIXES
 
     words = sys.argv[1:]
@@ -107,7 +109,7 @@ def _resumable() -> bool:
     searches = words[:1] == ["search"] and any(word in lasting or word.startswith("--verify=") for word in words)
     counts = words[:1] == ["proxy"] and any(word.split("=")[0] == "--device" for word in words)
     adapts = words[:1] == ["adapt"] and not any(word.split("=")[0] == "--target" for word in words)
-    return measures or searches or counts or adapts or words[:2] == ["table", "verify"]
+    return measures or searches or counts or adapts or words[:1] == ["deploy"] or words[:2] == ["table", "verify"]
 
 
 if __name__ == "__main__":

@@ -58,6 +58,8 @@ def describe(state: Progress) -> str:
     """What a device does now, in words."""
     if state.exporting:
         return "writing models"
+    if state.evaluating and not state.waiting:
+        return "running test images"
     if state.waiting:
         return "waiting: " + ("the device is warm" if state.temperature_c else "the machine is slower than it can be")
     parts = [f"launch {state.launch + 1}"]

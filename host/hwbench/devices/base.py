@@ -11,6 +11,9 @@ import msgspec
 
 from hwbench.records import DeviceRecord, EngineRecord
 
+# The version of the runner protocol; a runner of another one is refused.
+PROTOCOL = 2
+
 
 class LaunchRequest(msgspec.Struct, frozen=True):
     """A plan file with its models below the same folder, and where the result file goes."""
@@ -21,7 +24,10 @@ class LaunchRequest(msgspec.Struct, frozen=True):
 
 
 class Pulse(msgspec.Struct, frozen=True):
-    """How a launch stands; what the device does not tell is None. `waiting`: it has not begun, the device cools."""
+    """How a launch stands; what the device does not tell is None.
+
+    `waiting`: it has not begun, the device cools. In an evaluate pass `visits` counts inputs.
+    """
 
     visits: int
     temperature_c: float | None = None

@@ -12,6 +12,7 @@ from typing import Any
 import msgspec
 
 from hwbench.devices import bundle_store
+from hwbench.devices.base import PROTOCOL
 from hwbench.devices.bundle import TARGETS, Bundle, BundleTarget
 from hwbench.devices.runner_files import python_runner
 from hwbench.errors import DeviceError, RunnerCrashed
@@ -85,10 +86,19 @@ def selftest(runner: LocalRunner, engine: str | None = None) -> Selftest:
 
 
 def parse_selftest(stdout: bytes, title: str, install: str) -> Selftest:
-    """What a self-test printed. Raises RunnerCrashed for anything else, with `install` as its hint."""
+    """What a self-test printed. Raises RunnerCrashed for anything else and for a runner of another protocol.
+
+    `install` is the hint.
+    """
     try:
         report = json.loads(stdout)
+        protocol = int(report["protocol"])
         engines = {str(entry["engine"]): dict(entry) for entry in report["engines"]}
-        return Selftest(str(report["runner"]), bool(report["emulated"]), engines)
+        found = Selftest(str(report["runner"]), bool(report["emulated"]), engines)
     except (ValueError, KeyError, TypeError, RecursionError) as error:
         raise RunnerCrashed(f"The self-test of {title} failed: {error}.", hint=install) from error
+    if protocol != PROTOCOL:
+        raise RunnerCrashed(
+            f"{title} speaks version {protocol} of the protocol; this hwbench needs {PROTOCOL}.", hint=install
+        )
+    return found

@@ -25,8 +25,10 @@ _STOP_S = 60.0
 _GRACE_S = 30.0
 _TRIES = 5
 _INSTALL = "Run `hwbench runner build` for that device."
-# A visit's line holds two numbers per invoke; everything else in a result file is small.
+# A visit's line holds two numbers per invoke, an output's line two per element; everything else is small.
 _BYTES_PER_INVOKE = 24
+_BYTES_PER_ELEMENT = 48
+_BYTES_PER_OUTPUT = 1024
 _BYTES_BESIDE = 64 << 20
 
 
@@ -225,7 +227,10 @@ def _limit_bytes(plan: Path) -> int:
     """More than the result file of a plan can have: what is larger is not ours."""
     wanted = msgspec.json.decode(plan.read_bytes(), type=_Sizes)
     visits = sum(job.rounds for job in wanted.jobs)
-    return _BYTES_BESIDE + visits * _BYTES_PER_INVOKE * wanted.burst.max_invokes
+    outputs = 0
+    if (evaluation := wanted.evaluation) is not None:
+        outputs = len(wanted.jobs) * evaluation.count * (_BYTES_PER_OUTPUT + _BYTES_PER_ELEMENT * evaluation.top)
+    return _BYTES_BESIDE + visits * _BYTES_PER_INVOKE * wanted.burst.max_invokes + outputs
 
 
 class _Burst(msgspec.Struct, frozen=True):
@@ -236,8 +241,14 @@ class _Job(msgspec.Struct, frozen=True):
     rounds: int
 
 
+class _Evaluation(msgspec.Struct, frozen=True):
+    count: int
+    top: int
+
+
 class _Sizes(msgspec.Struct, frozen=True):
     """The part of a plan that says how large its results can be."""
 
     jobs: tuple[_Job, ...]
     burst: _Burst
+    evaluation: _Evaluation | None = None

@@ -60,8 +60,8 @@ class Progress(msgspec.Struct, frozen=True):
     """Where a campaign stands. `seconds_left` is None before the first round has ended.
 
     `refining` is the number of rows that get extra rounds, `waiting` whether the gate is closed. While models are
-    being exported, before the first launch, `visits` and `planned` count them. Temperature and clock are the device's
-    own while a launch runs, None where it does not tell.
+    being exported, before the first launch, `visits` and `planned` count them; while one is evaluated, its inputs.
+    Temperature and clock are the device's own while a launch runs, None where it does not tell.
     """
 
     launch: int
@@ -73,6 +73,7 @@ class Progress(msgspec.Struct, frozen=True):
     exporting: bool = False
     temperature_c: float | None = None
     frequency_khz: int | None = None
+    evaluating: bool = False
 
 
 class Campaign(msgspec.Struct, frozen=True):

@@ -1,4 +1,4 @@
-"""Plans and result lines of the runner protocol (device_runtime/PROTOCOL.md, version 1)."""
+"""Plans and result lines of the runner protocol (device_runtime/PROTOCOL.md)."""
 
 from __future__ import annotations
 
@@ -6,10 +6,11 @@ from typing import Literal, TypeAlias
 
 import msgspec
 
-PLAN_SCHEMA = "hwbench.plan/1"
-PROTOCOL = 1
+from hwbench.devices.base import PROTOCOL
 
-Pass: TypeAlias = Literal["time", "memory", "profile"]
+PLAN_SCHEMA = f"hwbench.plan/{PROTOCOL}"
+
+Pass: TypeAlias = Literal["time", "memory", "profile", "evaluate"]
 
 
 class Burst(msgspec.Struct, frozen=True):
@@ -30,6 +31,19 @@ class Job(msgspec.Struct, frozen=True):
     anchor: bool = False
 
 
+class Evaluation(msgspec.Struct, frozen=True):
+    """What an evaluate pass runs: `count` inputs of the file `inputs`, from number `first` on.
+
+    Of each output the `top` largest elements are told.
+    """
+
+    inputs: str
+    sha256: str
+    first: int
+    count: int
+    top: int
+
+
 class Plan(msgspec.Struct, frozen=True):
     launch: int
     run_pass: Pass = msgspec.field(name="pass")
@@ -48,6 +62,7 @@ class Plan(msgspec.Struct, frozen=True):
     idle_us: int = 20_000
     rewarm_us: int = 300_000
     burst: Burst = Burst()
+    evaluation: Evaluation | None = None
     schema: str = PLAN_SCHEMA
 
     @property
@@ -123,6 +138,15 @@ class OpsLine(msgspec.Struct, frozen=True, tag_field="kind", tag="ops"):
     ops: tuple[OpEvent, ...]
 
 
+class OutputLine(msgspec.Struct, frozen=True, tag_field="kind", tag="output"):
+    """Places and values of the largest elements of one input's output, the largest first."""
+
+    job: str
+    input: int
+    places: tuple[int, ...]
+    values: tuple[float, ...]
+
+
 class FailureLine(msgspec.Struct, frozen=True, tag_field="kind", tag="failure"):
     job: str
     stage: str
@@ -141,4 +165,6 @@ class FooterLine(msgspec.Struct, frozen=True, tag_field="kind", tag="footer"):
     sha256: str
 
 
-ResultLine: TypeAlias = LaunchLine | LoadLine | VisitLine | MemoryLine | OpsLine | FailureLine | UsageLine | FooterLine
+ResultLine: TypeAlias = (
+    LaunchLine | LoadLine | VisitLine | MemoryLine | OpsLine | OutputLine | FailureLine | UsageLine | FooterLine
+)

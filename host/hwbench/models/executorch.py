@@ -13,29 +13,30 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from importlib import metadata
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import msgspec
 
 from hwbench.errors import ModelError
-from hwbench.models.formats import Delegate, Precision, check_combination
+from hwbench.models.formats import Affine, Delegate, Integers, Precision, check_combination
 from hwbench.models.weights import Array, Weights
 from hwbench.spaces.ops import GlobalAveragePool, Linear
 from hwbench.spaces.space import NamedBlock
-
-if TYPE_CHECKING:
-    from hwbench.models.executorch_int8 import Affine
 
 # Everything that decides what is written; another version is another model.
 PACKAGES = ("torch", "executorch", "torchao")
 
 
 class PteFile(msgspec.Struct, frozen=True):
-    """The bytes of a .pte file, how many ops its graph has, and how many of them the delegate took."""
+    """The bytes of a .pte file, how many ops its graph has, and how many of them the delegate took.
+
+    `integers` is None for fp32.
+    """
 
     data: bytes
     operators: int
     delegated: int
+    integers: Integers | None = None
 
     @property
     def delegated_share(self) -> float:
@@ -84,13 +85,13 @@ def write_model(
         image = image.contiguous(memory_format=torch.channels_last)
     program = torch.export.export(module, (image,))
     if precision == "fp32":
-        return _lower(program, delegate, {})
+        return _lower(program, delegate, None)
     from hwbench.models.executorch_int8 import quantized
 
     assert calibration_inputs is not None
-    model, source, target = quantized(program.module(check_guards=False), image_tensor(calibration_inputs))
+    model, integers = quantized(program.module(check_guards=False), image_tensor(calibration_inputs))
     program = torch.export.export(model, (image.to(torch.int8),))
-    return _lower(program, delegate, _quantization("input0", source) | _quantization("output0", target))
+    return _lower(program, delegate, integers)
 
 
 def _one_pixel(network: Sequence[NamedBlock]) -> bool:
@@ -108,14 +109,17 @@ def _quantization(name: str, affine: Affine) -> dict[str, float]:
     return {f"{name}_scale": affine.scale, f"{name}_zp": affine.zero_point}
 
 
-def _lower(program: Any, delegate: Delegate, constants: dict[str, float]) -> PteFile:
+def _lower(program: Any, delegate: Delegate, integers: Integers | None) -> PteFile:
     from executorch.backends.xnnpack.partition.xnnpack_partitioner import XnnpackPartitioner
     from executorch.exir import to_edge_transform_and_lower
 
+    constants: dict[str, float] = {}
+    if integers is not None:
+        constants = _quantization("input0", integers.source) | _quantization("output0", integers.target)
     partitioner = [XnnpackPartitioner()] if delegate == "xnnpack" else None
     edge = to_edge_transform_and_lower(program, partitioner=partitioner, constant_methods=constants or None)
     outer, delegated = operators_of(edge.exported_program().graph_module)
-    return PteFile(bytes(edge.to_executorch().buffer), len(outer) + len(delegated), len(delegated))
+    return PteFile(bytes(edge.to_executorch().buffer), len(outer) + len(delegated), len(delegated), integers)
 
 
 def operators_of(lowered: Any) -> tuple[list[str], list[str]]:

@@ -7,7 +7,6 @@ ExecuTorch rounds between the two unless the activation is ReLU). Where the four
 
 from __future__ import annotations
 
-import msgspec
 import torch
 from torch import Tensor, fx
 from torchao.quantization.pt2e import MinMaxObserver, PerChannelMinMaxObserver
@@ -21,6 +20,7 @@ from torchao.quantization.pt2e.quantizer import (
 from torchao.quantization.pt2e.quantizer.quantizer import Q_ANNOTATION_KEY
 
 from hwbench.errors import ModelError
+from hwbench.models.formats import Affine, Integers
 
 _ATEN = torch.ops.aten
 _FUSED = (_ATEN.relu.default, _ATEN.hardtanh.default)
@@ -36,13 +36,6 @@ _KERNEL = QuantizationSpec(
 )  # fmt: skip
 
 
-class Affine(msgspec.Struct, frozen=True):
-    """real = (integer - zero_point) * scale."""
-
-    scale: float
-    zero_point: int
-
-
 class Int8Quantizer(Quantizer):
     """Says which tensors are rounded."""
 
@@ -56,7 +49,7 @@ class Int8Quantizer(Quantizer):
         """Nothing to refuse: an op that was not annotated stays in float."""
 
 
-def quantized(model: fx.GraphModule, images: Tensor) -> tuple[fx.GraphModule, Affine, Affine]:
+def quantized(model: fx.GraphModule, images: Tensor) -> tuple[fx.GraphModule, Integers]:
     """An int8 form of an exported fp32 model, calibrated on `images` (n, channels, height, width).
 
     Its input and output are int8 tensors, whose quantization is returned beside it.
@@ -65,10 +58,10 @@ def quantized(model: fx.GraphModule, images: Tensor) -> tuple[fx.GraphModule, Af
     for image in images.split(1):
         prepared(image)
     converted = convert_pt2e(prepared)
-    outer = _integer_input(converted.graph), _integer_output(converted.graph)
+    integers = Integers(_integer_input(converted.graph), _integer_output(converted.graph))
     converted.graph.eliminate_dead_code()
     converted.recompile()
-    return converted, *outer
+    return converted, integers
 
 
 def _annotate(node: fx.Node) -> None:

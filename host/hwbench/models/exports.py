@@ -16,19 +16,20 @@ from hwbench import files
 from hwbench.errors import HwbenchError
 from hwbench.models.executorch import PteFile, package_versions
 from hwbench.models.export_workers import Task, run_tasks
-from hwbench.models.formats import Authored, Delegate, ModelJob, Precision
+from hwbench.models.formats import Authored, Delegate, Integers, ModelJob, Precision
 from hwbench.models.weights import Weights
 
 # Raised whenever this package writes other models than before from the same description.
 EXPORTER_VERSION = 3
 
-_KIND, _VERSION = "export", 1
+_KIND, _VERSION = "export", 2
 
 
 class _Entry(msgspec.Struct, frozen=True):
     sha256: str
     operators: int
     delegated: int
+    integers: Integers | None
 
 
 class ExportCache:
@@ -45,13 +46,14 @@ class ExportCache:
         except HwbenchError:
             return None
         whole = files.sha256(data) == entry.sha256
-        return PteFile(data, entry.operators, entry.delegated) if whole else None
+        return PteFile(data, entry.operators, entry.delegated, entry.integers) if whole else None
 
     def keep(self, key: str, model: PteFile) -> None:
         """Raises DeviceError when the disk refuses."""
         digest = files.sha256(model.data)
         files.write_atomically(self._folder / f"{digest}.pte", model.data)
-        files.save(self._folder / f"{key}.json", _KIND, _VERSION, _Entry(digest, model.operators, model.delegated))
+        entry = _Entry(digest, model.operators, model.delegated, model.integers)
+        files.save(self._folder / f"{key}.json", _KIND, _VERSION, entry)
 
 
 def author(
@@ -63,7 +65,7 @@ def author(
 ) -> list[Authored]:
     """A .pte file per job with its delegated share; see `export`."""
     models = export(jobs, precision, delegate, cache, on_progress)
-    return [Authored(model.data, model.delegated_share) for model in models]
+    return [Authored(model.data, model.delegated_share, model.integers) for model in models]
 
 
 def export(

@@ -30,11 +30,29 @@ class ModelJob(msgspec.Struct, frozen=True):
     images: Array
 
 
+class Affine(msgspec.Struct, frozen=True):
+    """real = (integer - zero_point) * scale."""
+
+    scale: float
+    zero_point: int
+
+
+class Integers(msgspec.Struct, frozen=True):
+    """How an int8 model's input and output stand for real numbers."""
+
+    source: Affine
+    target: Affine
+
+
 class Authored(msgspec.Struct, frozen=True):
-    """The bytes of a model file, and the share of its ops that the delegate runs where the exporter knows it."""
+    """The bytes of a model file, and the share of its ops that the delegate runs where the exporter knows it.
+
+    `integers` is None for fp32.
+    """
 
     data: bytes
     delegated_share: float | None = None
+    integers: Integers | None = None
 
 
 class Author(Protocol):

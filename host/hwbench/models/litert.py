@@ -16,7 +16,7 @@ from ai_edge_litert import schema_py_generated as schema
 from numpy.typing import NDArray
 
 from hwbench.errors import ModelError
-from hwbench.models.formats import Precision
+from hwbench.models.formats import Affine, Integers, Precision
 from hwbench.models.tflite_writer import Quantization, Tensor, TfliteWriter
 from hwbench.models.weights import Weights, folded
 from hwbench.spaces.ops import (
@@ -45,10 +45,11 @@ _FUSED: dict[Activation, int] = {
 
 
 class ModelFile(msgspec.Struct, frozen=True):
-    """The bytes of a .tflite file and the names of its outputs, in order."""
+    """The bytes of a .tflite file and the names of its outputs, in order; `integers` is None for fp32."""
 
     data: bytes
     outputs: tuple[str, ...]
+    integers: Integers | None = None
 
 
 def write_model(
@@ -87,7 +88,9 @@ def write_model(
         raise ModelError("There is nothing to run: every block is the identity.")
     if not every_output:
         names, outputs = names[-1:], outputs[-1:]
-    return ModelFile(lowering.writer.finish([model_input], outputs), tuple(names))
+    source, target = _affine(model_input), _affine(outputs[-1])
+    integers = None if source is None or target is None else Integers(source, target)
+    return ModelFile(lowering.writer.finish([model_input], outputs), tuple(names), integers)
 
 
 class _Lowering:
@@ -330,6 +333,12 @@ class _Lowering:
                 bias_integers,
             ),
         )
+
+
+def _affine(tensor: Tensor) -> Affine | None:
+    """The quantization of an activation as the file holds it, in single precision."""
+    found = tensor.quantization
+    return None if found is None else Affine(float(np.float32(found.scales[0])), found.zero_points[0])
 
 
 def activation_quantization(bounds: Range) -> Quantization:

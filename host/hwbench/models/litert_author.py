@@ -23,4 +23,5 @@ def author(
 
 def _model(job: ModelJob, precision: Precision) -> Authored:
     ranges = activation_ranges(job.network, job.weights, job.images) if precision == "int8" else None
-    return Authored(write_model(job.network, job.weights, precision, ranges).data)
+    model = write_model(job.network, job.weights, precision, ranges)
+    return Authored(model.data, integers=model.integers)

@@ -93,10 +93,15 @@ def _write(model: RowModel, authored: Authored, folder: Path, suffix: str) -> Mo
         raise DeviceError(
             f"{path} cannot be written: {error.strerror}.", hint="Free some space and try again."
         ) from error
-    largest = max(int(np.prod(op.out_shape)) for named in model.network for op in named.block.ops()) * 4
-    # Kernels are packed once more by the engine; two of the largest activations live at a time, with some slack.
-    memory = 2 * len(data) + 4 * largest
+    memory = memory_bytes(model.network, len(data))
     return ModelRow(model.id, f"models/{path.name}", sha256(data), memory, model.anchor, authored.delegated_share)
+
+
+def memory_bytes(network: Sequence[NamedBlock], model_bytes: int) -> int:
+    """Roughly what a loaded model of that file size takes."""
+    largest = max(int(np.prod(op.out_shape)) for named in network for op in named.block.ops()) * 4
+    # Kernels are packed once more by the engine; two of the largest activations live at a time, with some slack.
+    return 2 * model_bytes + 4 * largest
 
 
 def flush_bytes(space: Space, precision: Precision, record: DeviceRecord) -> int:

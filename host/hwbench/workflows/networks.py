@@ -10,7 +10,7 @@ import msgspec
 
 from hwbench.devices import Device, LocalDevice
 from hwbench.errors import Incomparable
-from hwbench.measure.campaign import Campaign, Progress, run
+from hwbench.measure.campaign import Campaign, ModelRow, Progress, run
 from hwbench.measure.session import Session
 from hwbench.models.formats import FORMATS, Delegate, Engine, Precision
 from hwbench.records import DeviceRecord, Target
@@ -33,17 +33,14 @@ class Bench(msgspec.Struct, frozen=True):
 
 def bench_of(table: LookupTable, path: Path, device: Device | None, preset: str | None, seed: int) -> Bench:
     """Where the table was measured. Raises Incomparable when the device is now another target, naming the fields."""
-    device = device or LocalDevice()
-    record = device.record()
-    options = _options(table, preset, seed)
-    target = target_of(device, record.id, options)
-    fields = [name for name in Target.__struct_fields__ if getattr(table.target, name) != getattr(target, name)]
+    found = bench_for(device or LocalDevice(), _options(table, preset, seed))
+    fields = [name for name in Target.__struct_fields__ if getattr(table.target, name) != getattr(found.target, name)]
     if fields:
         described = "; ".join(
-            f"{name} was {getattr(table.target, name)}, is {getattr(target, name)}" for name in fields
+            f"{name} was {getattr(table.target, name)}, is {getattr(found.target, name)}" for name in fields
         )
         raise Incomparable(f"{path} belongs to another target: {described}.", hint="Measure where it was measured.")
-    return Bench(device, record, target, options)
+    return found
 
 
 def bench_for(device: Device, options: MeasureOptions) -> Bench:
@@ -71,18 +68,24 @@ def measure(
         Session(folder, ()).remove()
     with bench.device.lock():
         session = Session.open(folder, {**decisive, "preset": bench.options.preset}, resume)
-        rows = write_rows(
-            anchor_models() + network_models(space, architectures), bench.options, folder, exporting(on_progress)
-        )
-        # A network evicts its own weights; nothing needs flushing between its invokes.
-        settings = campaign_settings(bench.options, flush_bytes=0)
-        store = baseline_store()
-        known = store.load(bench.target, bench.record.boot_id)
-        campaign = run(bench.device, rows, settings, session, known, on_progress)
-        store.keep(bench.target, bench.record.boot_id, campaign.gate.baseline_us)
-        result = finish(campaign, session)
+        rows = write_rows(network_models(space, architectures), bench.options, folder, exporting(on_progress))
+        result = finish(measure_rows(bench, rows, session, on_progress), session)
         session.remove()
     return result
+
+
+def measure_rows(
+    bench: Bench, rows: list[ModelRow], session: Session, on_progress: Callable[[Progress], None]
+) -> Campaign:
+    """A campaign over networks whose files lie in the session's folder, and the anchors; the device must be locked."""
+    anchors = write_rows(anchor_models(), bench.options, session.folder, exporting(on_progress))
+    # A network evicts its own weights; nothing needs flushing between its invokes.
+    settings = campaign_settings(bench.options, flush_bytes=0)
+    store = baseline_store()
+    known = store.load(bench.target, bench.record.boot_id)
+    campaign = run(bench.device, [*anchors, *rows], settings, session, known, on_progress)
+    store.keep(bench.target, bench.record.boot_id, campaign.gate.baseline_us)
+    return campaign
 
 
 def _options(table: LookupTable, preset: str | None, seed: int) -> MeasureOptions:

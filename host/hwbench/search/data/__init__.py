@@ -8,7 +8,7 @@ from pathlib import Path
 
 from hwbench.errors import DataError
 from hwbench.search.data import folders, idx, npz
-from hwbench.search.data.images import Dataset, Images, split
+from hwbench.search.data.images import Dataset, Images, check_fits, split
 
 FASHION_MNIST = "fashion-mnist"
 # Where Debian's package of that name puts it.
@@ -50,4 +50,4 @@ def _places() -> Iterable[Path]:
         yield Path(own) / "images" / "fashion_mnist_8k.npz"
 
 
-__all__ = ["FASHION_MNIST", "Dataset", "Images", "find_fashion_mnist", "load", "split"]
+__all__ = ["FASHION_MNIST", "Dataset", "Images", "check_fits", "find_fashion_mnist", "load", "split"]

@@ -4,7 +4,7 @@ import java.io.File
 import org.json.JSONException
 import org.json.JSONObject
 
-const val PROTOCOL = 1
+const val PROTOCOL = 2
 
 /** The plan cannot be executed; the message names the field. */
 class PlanError(message: String) : Exception(message)
