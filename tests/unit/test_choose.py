@@ -132,7 +132,7 @@ def test_a_verification_is_a_target_and_an_emulated_one_is_not(tmp_path: Path) -
 def test_what_cannot_be_used_is_refused(pool: Path, tmp_path: Path) -> None:
     table = tmp_path / "table.json"
     imported.save(block_table(SMALL), table)
-    with pytest.raises(Incomparable, match="different spaces"):
+    with pytest.raises(Incomparable, match="not of"):
         hwbench.cover_fleet([pool, table])
     twins = write(tmp_path / "twins.json", {"x": latencies(1), "y": latencies(1)})
     with pytest.raises(DataError, match="Every target of the pool is flawed: columns x and y are identical"):
@@ -192,3 +192,20 @@ def test_the_command_answers_in_one_document_and_by_its_exit_code(hwbench: Hwben
     assert len(listed["architectures"]) == len(list((tmp_path / "picks").iterdir())) == 7
     for wrong in ([], ["--cover", "--count", "7"], ["--device", "local", "--cover"]):
         assert hwbench("proxy", pool, *wrong).returncode == 2
+
+
+def test_without_files_the_pool_that_comes_with_hwbench_is_taken(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    for threads in (1, 2, 4):
+        table = make_table(threads)
+        table = msgspec.structs.replace(table, target=msgspec.structs.replace(table.target, threads=threads))
+        path = tmp_path / "pool" / "device" / lookup.default_name(table.space, table.target)
+        path.parent.mkdir(parents=True, exist_ok=True)
+        lookup.save(table, path)
+    monkeypatch.setenv("HWBENCH_POOL", str(tmp_path / "pool"))
+    whole = hwbench.cover_fleet([], space_name=table.space)
+    assert len(whole.served) == 3
+    chosen = hwbench.choose_proxy([], Path(path.stem), space_name=table.space)
+    assert len(chosen.candidates) == 2
+    assert chosen.target == path

@@ -33,7 +33,12 @@ if TYPE_CHECKING:
 
 
 def proxy(
-    pool: Annotated[list[Path], typer.Argument(help="Tables of one space, matrices, or both: the known targets.")],
+    pool: Annotated[
+        list[Path] | None,
+        typer.Argument(
+            help="The known targets: tables of one space, matrices; none: the pool that comes with hwbench."
+        ),
+    ] = None,
     target: Annotated[
         Path | None,
         typer.Option(
@@ -76,6 +81,7 @@ def proxy(
         raise UsageError("Say one of --target FILE, --count N and --cover.", hint="Start with --count 10.")
     if device is not None and count is None:
         raise UsageError("--device measures what --count asks for.", hint="Add --count 10.")
+    pool = pool or []
     if target is not None:
         from hwbench.workflows.choose import choose_proxy
 

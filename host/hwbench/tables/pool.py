@@ -86,6 +86,11 @@ def tables(
     )
 
 
+def of_space(space: str | None = None) -> tuple[Path, ...]:
+    """The files of all tables of a space, by default of the default one."""
+    return tuple(one.path for one in tables(space=space or spaces.DEFAULT))
+
+
 def resolve(text: str | Path, where: Path | None = None) -> Path:
     """A path that exists as it is; else the table of the pool with that name, file name, or either behind its device.
 

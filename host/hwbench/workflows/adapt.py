@@ -9,7 +9,6 @@ from pathlib import Path
 import msgspec
 import numpy as np
 
-from hwbench import spaces
 from hwbench.devices import Device, LocalDevice
 from hwbench.errors import DataError, UsageError
 from hwbench.files import sha256
@@ -18,8 +17,7 @@ from hwbench.spaces.space import Architectures
 from hwbench.tables.lookup import LookupTable, default_name
 from hwbench.tables.matrix import LatencyMatrix
 from hwbench.tables.opening import AnyTable
-from hwbench.tables.pool import resolve
-from hwbench.tables.pool import tables as pool_tables
+from hwbench.tables.pool import of_space, resolve
 from hwbench.transfer import predictor_file
 from hwbench.transfer.predictor_file import Network, Predictor
 from hwbench.workflows.adapt_checks import check, fit
@@ -95,7 +93,7 @@ def adapt(
     else:
         bench = bench_for(device or LocalDevice(), options or MeasureOptions())
         known = open_pool(
-            files or _shipped(space),
+            files or of_space(space),
             space,
             lambda _, one: isinstance(one, LookupTable) and same_target(one.target, bench.target),
         )
@@ -124,18 +122,13 @@ def _pool_of_file(paths: Sequence[Path], opened: Opened, space: str | None) -> P
     """The pool of a target in a file: without files the other columns of a matrix, else what came with hwbench."""
     if not paths:
         own = isinstance(opened.content, LatencyMatrix)
-        paths = (opened.path,) if own else _shipped(space or opened.content.space)
+        paths = (opened.path,) if own else of_space(space or opened.content.space)
 
     def is_target(path: Path, one: AnyTable | str) -> bool:
         same_file = path.resolve() == opened.path.resolve()
         return same_file and (opened.column is None or one == opened.column)
 
     return open_pool(paths, space or opened.content.space, is_target)
-
-
-def _shipped(space: str | None) -> tuple[Path, ...]:
-    """The tables that came with hwbench, of a space or of the default one."""
-    return tuple(one.path for one in pool_tables(space=space or spaces.DEFAULT))
 
 
 def _agreed(pool: Pool, bench: Bench, method: Method, samples: int, held_out: int | None) -> dict[str, str]:

@@ -2,15 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Sequence
 from pathlib import Path
 
 import msgspec
 import numpy as np
 from numpy.typing import NDArray
 
-from hwbench import spaces
-from hwbench.errors import DataError, Incomparable, MissingRows, UsageError
+from hwbench.errors import DataError, MissingRows, UsageError
 from hwbench.spaces.space import Architectures, Space
 from hwbench.tables import matrix
 from hwbench.tables.matrix import Column, LatencyMatrix
@@ -58,7 +57,7 @@ def open_pool(
     if len(set(paths)) != len(paths):
         raise UsageError("A file of the pool is given twice.")
     contents = {path: sources.load(path) for path in paths}
-    space = _space(contents, space_name)
+    space = sources.common_space(contents, space_name)
     tables: dict[Path, AnyTable] = {}
     matrices: dict[str, LatencyMatrix] = {}
     files: dict[str, str] = {}
@@ -102,20 +101,6 @@ def _empty(reason: str) -> DataError:
         f"The pool is empty{reason}.",
         hint="Give tables of other targets with --pool; `hwbench profile` and `table import` make them.",
     )
-
-
-def _space(contents: Mapping[Path, sources.Content], name: str | None) -> Space:
-    """The one space of all files, or the one that is named."""
-    wanted = None if name is None else spaces.get(name).name
-    for path, content in contents.items():
-        if content.space is None:
-            continue
-        if wanted not in (None, content.space):
-            raise Incomparable(f"{path} is of {content.space}, not of {wanted}.", hint="A pool is of one space.")
-        wanted = content.space
-    if wanted is None:
-        raise UsageError("The pool does not say of which space it is.", hint="Add --space.")
-    return spaces.get(wanted)
 
 
 def _sums(path: Path, table: AnyTable, space: Space, archs: Architectures) -> tuple[float, ...]:

@@ -18,6 +18,7 @@ from hwbench.spaces.encodings import label_counts, one_hot
 from hwbench.spaces.space import Architectures
 from hwbench.tables import imported, lookup, opening
 from hwbench.tables.flaws import Flaw
+from hwbench.tables.pool import of_space, resolve
 from hwbench.transfer.agreement import Agreement, Observed, agreements
 from hwbench.transfer.cover import cover
 from hwbench.transfer.proxy import FEWEST, Answer, Candidate, ProxyChoice, choose, to_measure
@@ -96,10 +97,15 @@ def choose_proxy(
 ) -> ChosenProxy:
     """The proxies of a pool for a target, the best first.
 
-    `pool` are tables and matrices of one space; flawed columns are left out. `target` holds whole networks of the
-    target (`read_networks`), or is a table of it, whose sums are then taken. Of tables alone `networks` random
-    architectures stand for the space. Raises DataError, UsageError, Incomparable.
+    `pool` are tables and matrices of one space, paths or names of the pool that comes with hwbench, of which without
+    any all of the space are taken; flawed columns are left out. `target` holds whole networks of the target
+    (`read_networks`), or is a table of it, whose sums are then taken. Of tables alone `networks` random architectures
+    stand for the space. Raises DataError, UsageError, Incomparable.
     """
+    target = resolve(target)
+    if not pool:
+        pool = [path for path in of_space(space_name) if path.resolve() != target.resolve()]
+    pool = [resolve(path) for path in pool]
     if any(path.resolve() == target.resolve() for path in pool):
         raise UsageError(f"{target} is the target and in the pool.", hint="Leave it out of the pool.")
     loaded = open_files(pool, space_name)
@@ -157,7 +163,7 @@ def measure_target(
 ) -> ChosenProxy:
     """`choose_proxy` for a device, of which the `count` most telling networks are measured.
 
-       They are written to `output`, by default into hwbench-results/<device>/.
+    They are written to `output`, by default into hwbench-results/<device>/.
     Raises as `choose_proxy` and `measure_networks` do.
     """
     opened = pool_of(open_files(pool, space_name), networks, seed)

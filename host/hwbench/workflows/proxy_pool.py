@@ -2,22 +2,23 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from pathlib import Path
 
 import msgspec
 import numpy as np
 
-from hwbench import spaces
-from hwbench.errors import DataError, Incomparable, UsageError
+from hwbench.errors import DataError
 from hwbench.spaces.space import Architectures, Space
 from hwbench.tables import flaws, opening
 from hwbench.tables import matrix as matrices
 from hwbench.tables.flaws import Flaw
-from hwbench.tables.lookup import LookupTable
 from hwbench.tables.matrix import LatencyMatrix
 from hwbench.tables.opening import AnyTable
+from hwbench.tables.pool import of_space, resolve
+from hwbench.transfer.predictor_file import Predictor
 from hwbench.transfer.ranks import Floats
+from hwbench.workflows import sources
 
 
 class ProxyPool(msgspec.Struct, frozen=True):
@@ -43,9 +44,12 @@ class PoolFiles(msgspec.Struct, frozen=True):
 
 
 def open_files(paths: Sequence[Path], space_name: str | None) -> PoolFiles:
-    """Raises DataError, UsageError or Incomparable for files that cannot be used together."""
-    contents = {path: _load(path) for path in paths}
-    return PoolFiles(_space(contents, space_name), contents)
+    """The files of paths or names of the pool, without any the whole pool.
+
+    Raises DataError, UsageError or Incomparable for what cannot be used together.
+    """
+    contents = {path: _load(path) for path in map(resolve, paths or of_space(space_name))}
+    return PoolFiles(sources.common_space(contents, space_name), contents)
 
 
 def pool_of(opened: PoolFiles, networks: int, seed: int, wanted: Architectures | None = None) -> ProxyPool:
@@ -67,7 +71,7 @@ def pool_of(opened: PoolFiles, networks: int, seed: int, wanted: Architectures |
     else:
         drawn = space.sample(networks, seed)
         archs = np.unique(drawn if wanted is None else np.vstack([drawn, wanted]), axis=0)
-    for name, table in zip(_names(tables), tables.values(), strict=True):
+    for name, table in zip(sources.target_names(tables), tables.values(), strict=True):
         if name in columns:
             raise DataError(f"Target {name} stands in a table and in a matrix.")
         columns[name] = opening.source_of(table, space).predict(archs).mean_us
@@ -79,32 +83,7 @@ def pool_of(opened: PoolFiles, networks: int, seed: int, wanted: Architectures |
 
 
 def _load(path: Path) -> AnyTable | LatencyMatrix:
-    content = opening.load(path)
-    opening.refuse_emulated(path, content)
-    if content.metric != "latency_us":
-        raise DataError(f"{path} holds {content.metric}, not latencies.")
+    content = sources.load(path)
+    if isinstance(content, Predictor):
+        raise DataError(f"{path} is a predictor, which stands for no other target.", hint="Give tables and matrices.")
     return content
-
-
-def _space(contents: Mapping[Path, AnyTable | LatencyMatrix], wanted: str | None) -> Space:
-    named = {one.space for one in contents.values() if one.space is not None}
-    if wanted is not None:
-        named.add(spaces.get(wanted).name)
-    if len(named) > 1:
-        raise Incomparable(f"The files are of different spaces: {', '.join(sorted(named))}.")
-    if not named:
-        raise UsageError("The files do not say of which space they are.", hint="Add --space.")
-    return spaces.get(next(iter(named)))
-
-
-def _names(tables: Mapping[Path, AnyTable]) -> list[str]:
-    """A name for each table's target; where two would be the same, the file's."""
-    named = [_target(table) for table in tables.values()]
-    return [name if named.count(name) == 1 else str(path) for name, path in zip(named, tables, strict=True)]
-
-
-def _target(table: AnyTable) -> str:
-    if not isinstance(table, LookupTable):
-        return table.target
-    own = table.target
-    return f"{own.device_id} {own.engine.name} {own.delegate} {own.precision} b{own.batch} t{own.threads}"

@@ -116,6 +116,20 @@ def space_of(content: Content, name: str | None = None) -> Space:
     return spaces.get(wanted)
 
 
+def common_space(contents: Mapping[Path, Content], name: str | None = None) -> Space:
+    """The one space of all files, or the one that is named. Raises Incomparable, UsageError when none is known."""
+    wanted = None if name is None else spaces.get(name).name
+    for path, content in contents.items():
+        if content.space is None:
+            continue
+        if wanted not in (None, content.space):
+            raise Incomparable(f"{path} is of {content.space}, not of {wanted}.", hint="A pool is of one space.")
+        wanted = content.space
+    if wanted is None:
+        raise UsageError("The files do not say of which space they are.", hint="Add --space.")
+    return spaces.get(wanted)
+
+
 def target_name(content: AnyTable | Predictor) -> str:
     """The target of a table or predictor in one line."""
     return lookup.target_name(content.target) if isinstance(content, LookupTable) else content.target
