@@ -94,7 +94,7 @@ def test_a_report_of_tables_and_comparisons(tmp_path: Path, found: Comparison) -
     page = (tmp_path / "report.html").read_text()
     assert page.index("Agreement of 3 targets") < page.index("Latency of each choice")
     assert "<script>" not in page
-    with pytest.raises(DataError, match="table or comparison"):
+    with pytest.raises(DataError, match="table, comparison or search"):
         write_report([], tmp_path / "none.html")
     with pytest.raises(CorruptFile, match=r"0\.json"):
         write_report([tmp_path / "0.json"], tmp_path / "none.html")
