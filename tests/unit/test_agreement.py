@@ -150,12 +150,14 @@ def test_verdicts_of_fifty_architectures(rho: float, noise: float, answer: str, 
 
 
 def test_more_architectures_settle_what_too_few_leave_open() -> None:
-    few = pair(np.random.default_rng(6), 0.93, 40, 0.0)
-    verdict = judge(agreement(*few))
-    assert verdict.answer == "too few"
-    assert verdict.more is not None
-    enough = pair(np.random.default_rng(6), 0.93, 40 + 2 * verdict.more, 0.0)
-    assert judge(agreement(*enough)).answer == "yes"
+    settled = []
+    for seed in range(20):
+        verdict = judge(agreement(*pair(np.random.default_rng(seed), 0.94, 40, 0.0), draws=200))
+        if verdict.answer == "too few" and verdict.more is not None and verdict.more <= 1000:
+            enough = pair(np.random.default_rng([seed, 1]), 0.94, 40 + 2 * verdict.more, 0.0)
+            settled.append(judge(agreement(*enough, draws=200)).answer == "yes")
+    assert len(settled) >= 6
+    assert np.mean(settled) >= 0.7
 
 
 def test_shared_noise_is_not_averaged_away_by_architectures() -> None:

@@ -12,13 +12,13 @@ from hwbench.transfer.agreement import MONOTONE, Agreement, in_samples, student,
 Answer: TypeAlias = Literal["yes", "no", "too few"]
 
 # A one-sided bound at this level decides; benchmarks/agreement_verdicts.py shows the rates of wrong answers.
-_LEVEL = 0.96
+_LEVEL = 0.95
 # Beyond so many architectures the answer depends on what "the same" means rather than on counting.
 _MOST = 100_000
 
 
 class Verdict(msgspec.Struct, frozen=True):
-    """`bound` is the one-sided 96 % bound of the correlation on the side of the answer; None: there is no order.
+    """`bound` is the one-sided 95 % bound of the correlation on the side of the answer; None: there is no order.
 
     `more`: how many further architectures should settle a "too few"; None: no number of them does, since the timing
     noise or the closeness to the threshold forbids it.
