@@ -19,14 +19,15 @@ from hwbench.transfer.whole_column import draws, pool_of
 Answer: TypeAlias = Literal["yes", "no", "too few"]
 
 FEWEST = 5
-# So probable must it be that the best proxy agrees, or that none does.
+# So probable must it be that the best proxy agrees, and at most so probable that any does, where none is said to.
 SURE = 0.9
+NONE = 0.02
 _SURE_Z = 1.281552
 _DRAWS = 500
 # Architectures over which the agreement of a draw is taken.
 _SAMPLED = 2000
 # How far off, in Fisher's z, what any number of measurements leads to is: no target is quite of the assumed form.
-_MISFIT = 0.1
+_MISFIT = 0.15
 _LARGEST = 1 - 1e-9
 # Beyond so many measurements the answer is closeness to the threshold.
 _MOST = 1000
@@ -114,7 +115,7 @@ def _choice(names: Sequence[str], agreements: Floats, threshold: float, measured
         for one in order
     )
     some = float(reached.any(axis=0).mean())
-    answer: Answer = "yes" if candidates[0].probability >= SURE else "no" if some <= 1 - SURE else "too few"
+    answer: Answer = "yes" if candidates[0].probability >= SURE else "no" if some <= NONE else "too few"
     more = _more(agreements[order[0]], threshold, measured) if answer == "too few" else 0
     return ProxyChoice(candidates, threshold, measured, some, answer, more)
 

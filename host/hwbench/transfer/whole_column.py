@@ -33,7 +33,7 @@ _LEARNT_TARGETS = 24
 # What no target of the pool shows counts as if this many of them did.
 _UNSEEN = 1.0
 # How far the scatter of the rest follows that of the pool at each architecture.
-_FOLLOWED = 0.9
+_FOLLOWED = 0.6
 
 
 class Pool(msgspec.Struct, frozen=True):
