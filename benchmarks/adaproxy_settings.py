@@ -26,7 +26,7 @@ from hwbench.tables import flaws, formats
 from hwbench.tables.matrix import LatencyMatrix
 from hwbench.transfer import adaproxy
 from hwbench.transfer.adaproxy import DEFAULT, Settings
-from hwbench.workflows.reproduce_oneproxy import PAIRS
+from hwbench.workflows.reproducing.oneproxy import PAIRS
 
 ROWS = 2000
 MEASURED = (10, 20, 40, 70)

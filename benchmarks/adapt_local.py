@@ -22,11 +22,11 @@ from hwbench.devices import LocalDevice
 from hwbench.measure.statistics import Floats, spearman
 from hwbench.spaces.space import Architectures
 from hwbench.tables import lookup
-from hwbench.workflows.adapt_checks import fit
-from hwbench.workflows.adapt_methods import METHODS, ByMetaLearning, Method
-from hwbench.workflows.adapt_pool import Pool, open_pool
-from hwbench.workflows.adapt_targets import DeviceTarget, Stage
-from hwbench.workflows.help_methods import Places
+from hwbench.workflows.adapting.checks import fit
+from hwbench.workflows.adapting.few_shot import Places
+from hwbench.workflows.adapting.methods import METHODS, ByMetaLearning, Method
+from hwbench.workflows.adapting.pool import Pool, open_pool
+from hwbench.workflows.adapting.targets import DeviceTarget, Stage
 from hwbench.workflows.networks import Bench
 from hwbench.workflows.settings import MeasureOptions, target_of
 from hwbench.workflows.sources import source_of

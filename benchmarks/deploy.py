@@ -26,6 +26,7 @@ from hwbench import spaces
 from hwbench.devices import Device
 from hwbench.measure.presets import PRESETS
 from hwbench.models import weight_files
+from hwbench.models.formats import Engine, Precision
 from hwbench.models.weight_files import WeightsRecord
 from hwbench.search import data
 from hwbench.search.data import Dataset
@@ -33,11 +34,13 @@ from hwbench.search.training.batches import Normalisation
 from hwbench.search.training.network import train
 from hwbench.search.training.settings import TrainingSettings, WeightSettings
 from hwbench.spaces import architecture_file
-from hwbench.workflows.deploy_plan import Form
-from hwbench.workflows.deployed import DeployedModel, Deployment, Predicted
+from hwbench.workflows.deploying.deployed import DeployedModel, Deployment, Predicted
+from hwbench.workflows.deploying.plan import Form
 
 SPACE = "proxylessnas-w0.35-r28-c10-i1"
-FORMS = tuple(Form(engine, precision) for engine in ("litert", "executorch") for precision in ("fp32", "int8"))  # type: ignore[arg-type]
+ENGINES: tuple[Engine, ...] = ("litert", "executorch")
+PRECISIONS: tuple[Precision, ...] = ("fp32", "int8")
+FORMS = tuple(Form(engine, precision) for engine in ENGINES for precision in PRECISIONS)
 POINTS = {"fp32": 0.1, "int8": 1.0}
 
 

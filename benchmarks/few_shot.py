@@ -9,8 +9,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from benchmarks.common import parser, report
-from hwbench.workflows.help_study import Study, open_study
-from hwbench.workflows.reproduce_help import HelpResult, Options, evaluate
+from hwbench.workflows.reproducing.help import HelpResult, Options, evaluate
+from hwbench.workflows.reproducing.help_study import Study, open_study
 
 SEEDS = 10
 SPIKE_SEEDS = 40

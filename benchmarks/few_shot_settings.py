@@ -23,9 +23,9 @@ from hwbench.transfer.few_shot.picks import choose
 from hwbench.transfer.few_shot.posterior import posterior_of, widening_of
 from hwbench.transfer.few_shot.prior import Encoded, Prior, draws_of, mean_variances, prior_of
 from hwbench.transfer.few_shot.settings import DEFAULT, Range, Settings
-from hwbench.workflows.help_methods import architectures_of, head_of
-from hwbench.workflows.help_study import NEXT, SPLITS, Study, open_study
-from hwbench.workflows.reproduce_help import test_places
+from hwbench.workflows.adapting.few_shot import architectures_of, head_of
+from hwbench.workflows.reproducing.help import test_places
+from hwbench.workflows.reproducing.help_study import NEXT, SPLITS, Study, open_study
 
 FAMILIES = ("1080ti", "titanx", "silver", "gold", "samsung")
 GPUS = ("1080ti", "titanx")

@@ -18,9 +18,9 @@ import numpy as np
 from benchmarks.common import parser, report
 from hwbench.transfer.help.settings import HELP, PAPER
 from hwbench.transfer.help.training import meta_train
-from hwbench.workflows.help_learned import pool_of
-from hwbench.workflows.help_methods import Stage
-from hwbench.workflows.help_study import SPLITS, Split, open_study
+from hwbench.workflows.adapting.few_shot import Stage
+from hwbench.workflows.adapting.trained import pool_of
+from hwbench.workflows.reproducing.help_study import SPLITS, Split, open_study
 
 VARIANTS: dict[str, dict[str, Any]] = {
     "hwbench": {},

@@ -14,8 +14,8 @@ import numpy as np
 
 from benchmarks.common import parser, report
 from hwbench.transfer.help.settings import HELP, MAML, META_SGD
-from hwbench.workflows.help_study import Study, open_study
-from hwbench.workflows.reproduce_help import METHODS, HelpResult, Method, Options, evaluate
+from hwbench.workflows.reproducing.help import METHODS, HelpResult, Method, Options, evaluate
+from hwbench.workflows.reproducing.help_study import Study, open_study
 
 TRAININGS = 3
 SEEDS = 10

@@ -17,8 +17,8 @@ from benchmarks.common import parser, report
 from hwbench import spaces
 from hwbench.tables import pool
 from hwbench.tables.pool import PoolTable
-from hwbench.workflows.compare import compare
-from hwbench.workflows.comparison import Comparison, Pair
+from hwbench.workflows.comparing.compare import compare
+from hwbench.workflows.comparing.comparison import Comparison, Pair
 
 SCORE = "macs"
 

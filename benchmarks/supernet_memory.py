@@ -6,7 +6,7 @@ import msgspec
 import torch
 
 from benchmarks.common import parser, report
-from hwbench.workflows.reproduce_memory import BATCH, SPACE, memory
+from hwbench.workflows.reproducing.memory import BATCH, SPACE, memory
 
 
 def main() -> None:

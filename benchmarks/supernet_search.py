@@ -2,7 +2,8 @@
 
 Two tables: one of this computer, given as a file, and a phone-like one that is synthetic: each (position, operator)
 has the latency of that place in the published Pixel 1 table, so that their ratios are a real phone's, while the
-networks are smaller. How a case is run, and how many rivals it gets, is in `hwbench/workflows/search_study.py`.
+networks are smaller. How a case is run, and how many rivals it gets, is in
+`hwbench/workflows/reproducing/search_study.py`.
 
 A run is made of pieces of some minutes: a search, or the training of one network. Finished ones stay in --folder, and
 the same command goes on from them: --cpu-minutes ends a run early, --part 0/2 and --part 1/2 share the cases between
@@ -28,8 +29,8 @@ from hwbench.search.supernet.network import chain_of
 from hwbench.spaces.space import ChainSpace
 from hwbench.tables import opening
 from hwbench.tables.opening import Source
-from hwbench.workflows.phone_like import NAME, phone_like
-from hwbench.workflows.search_study import Case, CaseResult, Study, run_case, study_images
+from hwbench.workflows.reproducing.phone_like import NAME, phone_like
+from hwbench.workflows.reproducing.search_study import Case, CaseResult, Study, run_case, study_images
 
 SPACE = "proxylessnas-w0.35-r28-c10-i1"
 QUANTILES = (0.10, 0.25)

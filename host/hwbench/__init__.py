@@ -16,30 +16,30 @@ if TYPE_CHECKING:
     from hwbench.tables.lookup import LookupTable
     from hwbench.tables.lookup import load as load_table
     from hwbench.tables.source import TableSource
-    from hwbench.workflows.adapt import AdaptResult, adapt
+    from hwbench.workflows.adapting.adapt import AdaptResult, adapt
     from hwbench.workflows.calibrate import calibrate
-    from hwbench.workflows.choose import choose_proxy, cover_fleet, measure_target, telling_architectures
-    from hwbench.workflows.compare import compare
-    from hwbench.workflows.comparison import Comparison
-    from hwbench.workflows.deploy import deploy
-    from hwbench.workflows.deploy_plan import Form
-    from hwbench.workflows.deployed import Deployment
+    from hwbench.workflows.comparing.choose import choose_proxy, cover_fleet, measure_target, telling_architectures
+    from hwbench.workflows.comparing.compare import compare
+    from hwbench.workflows.comparing.comparison import Comparison
+    from hwbench.workflows.deploying.deploy import deploy
+    from hwbench.workflows.deploying.deployed import Deployment
+    from hwbench.workflows.deploying.plan import Form
     from hwbench.workflows.diff import diff
     from hwbench.workflows.fit import fit
     from hwbench.workflows.profile import ProfileResult, profile
     from hwbench.workflows.profile_models import ModelsResult, profile_models
-    from hwbench.workflows.search import SearchResult, find_architectures
-    from hwbench.workflows.search_supernet import SupernetQuestion, SupernetResult, search_supernet
-    from hwbench.workflows.search_tables import Question, search_tables
+    from hwbench.workflows.searching.search import SearchResult, find_architectures
+    from hwbench.workflows.searching.supernet import SupernetQuestion, SupernetResult, search_supernet
+    from hwbench.workflows.searching.tables import Question, search_tables
     from hwbench.workflows.settings import MeasureOptions
     from hwbench.workflows.sources import latency_source
     from hwbench.workflows.verify import Verification, verify
 
 _HOMES = {
-    "AdaptResult": ("hwbench.workflows.adapt", "AdaptResult"),
-    "Comparison": ("hwbench.workflows.comparison", "Comparison"),
-    "Deployment": ("hwbench.workflows.deployed", "Deployment"),
-    "Form": ("hwbench.workflows.deploy_plan", "Form"),
+    "AdaptResult": ("hwbench.workflows.adapting.adapt", "AdaptResult"),
+    "Comparison": ("hwbench.workflows.comparing.comparison", "Comparison"),
+    "Deployment": ("hwbench.workflows.deploying.deployed", "Deployment"),
+    "Form": ("hwbench.workflows.deploying.plan", "Form"),
     "HwbenchError": ("hwbench.errors", "HwbenchError"),
     "LookupTable": ("hwbench.tables.lookup", "LookupTable"),
     "MeasureOptions": ("hwbench.workflows.settings", "MeasureOptions"),
@@ -47,29 +47,29 @@ _HOMES = {
     "Latency": ("hwbench.search.quantities", "Latency"),
     "Limit": ("hwbench.search.quantities", "Limit"),
     "ProfileResult": ("hwbench.workflows.profile", "ProfileResult"),
-    "Question": ("hwbench.workflows.search_tables", "Question"),
-    "SearchResult": ("hwbench.workflows.search", "SearchResult"),
-    "SupernetQuestion": ("hwbench.workflows.search_supernet", "SupernetQuestion"),
-    "SupernetResult": ("hwbench.workflows.search_supernet", "SupernetResult"),
+    "Question": ("hwbench.workflows.searching.tables", "Question"),
+    "SearchResult": ("hwbench.workflows.searching.search", "SearchResult"),
+    "SupernetQuestion": ("hwbench.workflows.searching.supernet", "SupernetQuestion"),
+    "SupernetResult": ("hwbench.workflows.searching.supernet", "SupernetResult"),
     "TableSource": ("hwbench.tables.source", "TableSource"),
     "Verification": ("hwbench.workflows.verify", "Verification"),
-    "adapt": ("hwbench.workflows.adapt", "adapt"),
+    "adapt": ("hwbench.workflows.adapting.adapt", "adapt"),
     "calibrate": ("hwbench.workflows.calibrate", "calibrate"),
-    "compare": ("hwbench.workflows.compare", "compare"),
-    "choose_proxy": ("hwbench.workflows.choose", "choose_proxy"),
-    "cover_fleet": ("hwbench.workflows.choose", "cover_fleet"),
-    "deploy": ("hwbench.workflows.deploy", "deploy"),
+    "compare": ("hwbench.workflows.comparing.compare", "compare"),
+    "choose_proxy": ("hwbench.workflows.comparing.choose", "choose_proxy"),
+    "cover_fleet": ("hwbench.workflows.comparing.choose", "cover_fleet"),
+    "deploy": ("hwbench.workflows.deploying.deploy", "deploy"),
     "diff": ("hwbench.workflows.diff", "diff"),
     "fit": ("hwbench.workflows.fit", "fit"),
-    "find_architectures": ("hwbench.workflows.search", "find_architectures"),
+    "find_architectures": ("hwbench.workflows.searching.search", "find_architectures"),
     "latency_source": ("hwbench.workflows.sources", "latency_source"),
     "load_table": ("hwbench.tables.lookup", "load"),
-    "measure_target": ("hwbench.workflows.choose", "measure_target"),
+    "measure_target": ("hwbench.workflows.comparing.choose", "measure_target"),
     "profile": ("hwbench.workflows.profile", "profile"),
     "profile_models": ("hwbench.workflows.profile_models", "profile_models"),
-    "search_supernet": ("hwbench.workflows.search_supernet", "search_supernet"),
-    "search_tables": ("hwbench.workflows.search_tables", "search_tables"),
-    "telling_architectures": ("hwbench.workflows.choose", "telling_architectures"),
+    "search_supernet": ("hwbench.workflows.searching.supernet", "search_supernet"),
+    "search_tables": ("hwbench.workflows.searching.tables", "search_tables"),
+    "telling_architectures": ("hwbench.workflows.comparing.choose", "telling_architectures"),
     "verify": ("hwbench.workflows.verify", "verify"),
 }
 

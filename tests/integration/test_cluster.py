@@ -15,7 +15,7 @@ import ray
 from hwbench.search.cluster import RayExecutor
 from hwbench.errors import UsageError
 from hwbench.search.quantities import Function
-from hwbench.workflows.search import find_architectures
+from hwbench.workflows.searching.search import find_architectures
 from tests.unit import test_search_evolution as own
 
 def ask(executor):

@@ -24,8 +24,8 @@ from hwbench.search.training.batches import Normalisation
 from hwbench.search.training.network import accuracy
 from hwbench.tables import lookup
 from hwbench.tables.source import TableSource
-from hwbench.workflows import deployed
-from hwbench.workflows.deploy_plan import Form
+from hwbench.workflows.deploying import deployed
+from hwbench.workflows.deploying.plan import Form
 from tests.conftest import Hwbench
 from tests.trained import SPACE, TrainedFiles, train_tiny
 

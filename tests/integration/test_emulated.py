@@ -17,7 +17,7 @@ from hwbench.reports.terminal import prediction_view, table_view
 from hwbench.spaces import ConvBlock
 from hwbench.tables.lookup import LookupTable
 from hwbench.tables.source import TableSource
-from hwbench.workflows.compare import compare
+from hwbench.workflows.comparing.compare import compare
 from hwbench.workflows.exchange import export_table, merge
 from tests.conftest import TINY
 from tests.integration.bundles import built, emulator

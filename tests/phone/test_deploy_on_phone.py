@@ -15,7 +15,7 @@ from hwbench.devices.remote import RemoteDevice
 from hwbench.devices.remote_launch import Patience
 from hwbench.errors import DeviceLost
 from hwbench.measure.presets import PRESETS
-from hwbench.workflows.deploy_plan import Form
+from hwbench.workflows.deploying.plan import Form
 from tests.integration.bundles import built, own_cache
 from tests.phone.adb_server import AdbServer
 from tests.phone.command_line import ONCE

@@ -26,11 +26,11 @@ from hwbench.tables.source import TableSource
 from hwbench.transfer import predictor_file
 from hwbench.transfer.help.settings import HELP
 from hwbench.transfer.predictor_file import PoolColumn
-from hwbench.workflows import adapt_methods
-from hwbench.workflows.adapt import AdaptResult, adapt
-from hwbench.workflows.adapt_methods import ByMetaLearning, Method
-from hwbench.workflows.adapt_pool import open_pool
-from hwbench.workflows.adapt_targets import DeviceTarget
+from hwbench.workflows.adapting import methods as adapt_methods
+from hwbench.workflows.adapting.adapt import AdaptResult, adapt
+from hwbench.workflows.adapting.methods import ByMetaLearning, Method
+from hwbench.workflows.adapting.pool import open_pool
+from hwbench.workflows.adapting.targets import DeviceTarget
 from hwbench.workflows.networks import Bench
 from hwbench.workflows.settings import MeasureOptions, target_of
 from hwbench.workflows.sources import latency_source

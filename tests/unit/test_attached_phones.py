@@ -17,11 +17,11 @@ from hwbench.devices.phone.record import PhoneOutputs, phone_record
 from hwbench.devices.usb import UsbDevice, usb_devices
 from hwbench.errors import AdbUnavailable, DeviceLost
 from hwbench.reports.phones import change_lines, finding_lines, phone_lines, report_text
-from hwbench.workflows import doctor_phones
 from hwbench.workflows.attached import attached_phones, changes
-from hwbench.workflows.doctor_phones import phone_findings
-from hwbench.workflows.doctor_report import Report, masked, serials_of
-from hwbench.workflows.findings import Finding
+from hwbench.workflows.diagnosing import phones as doctor_phones
+from hwbench.workflows.diagnosing.findings import Finding
+from hwbench.workflows.diagnosing.phones import phone_findings
+from hwbench.workflows.diagnosing.report import Report, masked, serials_of
 from tests import usb_trees
 from tests.scripted_adb import ScriptedAdb
 from tests.usb_trees import plug_in

@@ -17,7 +17,7 @@ from hwbench.tables import imported, lookup, matrix, opening
 from hwbench.tables.imported import ImportedTable
 from hwbench.tables.lookup import LaunchRecord, Row
 from hwbench.tables.matrix import Column, LatencyMatrix
-from hwbench.workflows.compare import compare
+from hwbench.workflows.comparing.compare import compare
 from tests.conftest import Hwbench
 from tests.table_files import block_table
 from tests.unit.test_tables import SPACE, make_table, measurement

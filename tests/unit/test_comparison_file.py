@@ -18,9 +18,9 @@ from hwbench.reports.comparison_html import comparison_section
 from hwbench.reports.comparisons import comparison_view
 from hwbench.reports.html import write_report
 from hwbench.tables import lookup
-from hwbench.workflows import comparison
-from hwbench.workflows.compare import compare
-from hwbench.workflows.comparison import Comparison
+from hwbench.workflows.comparing import comparison
+from hwbench.workflows.comparing.compare import compare
+from hwbench.workflows.comparing.comparison import Comparison
 from tests.conftest import Hwbench
 from tests.table_files import block_table, mutate
 from tests.unit.test_compare import SMALL, cells, measured, scaled, write

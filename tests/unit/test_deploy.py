@@ -23,9 +23,9 @@ from hwbench.search.data.images import Dataset, Images
 from hwbench.tables import imported, lookup
 from hwbench.tables.lookup import LookupTable
 from hwbench.tables.source import Latencies
-from hwbench.workflows.deploy_plan import Form, plan_forms
-from hwbench.workflows.deployable import load_trained, trial_of
-from hwbench.workflows.deployed import Predicted
+from hwbench.workflows.deploying.deployable import load_trained, trial_of
+from hwbench.workflows.deploying.deployed import Predicted
+from hwbench.workflows.deploying.plan import Form, plan_forms
 from tests.conftest import TINY
 from tests.table_files import block_table, mutate
 from tests.trained import large

@@ -14,7 +14,7 @@ from hwbench.errors import CorruptFile
 from hwbench.measure.evaluation import Outputs
 from hwbench.models.formats import Affine, Precision
 from hwbench.models.inputs import input_bytes, real_values
-from hwbench.workflows.deployed import Predicted, answers, held, host_answers
+from hwbench.workflows.deploying.deployed import Predicted, answers, held, host_answers
 from tests.unit.test_tables import measurement
 
 
@@ -152,7 +152,7 @@ def test_a_step_of_one_integer_is_a_difference_of_one() -> None:
 
 
 def test_a_damaged_record_is_refused(tmp_path: Path) -> None:
-    from hwbench.workflows import deployed
+    from hwbench.workflows.deploying import deployed
 
     path = tmp_path / "deployment.json"
     path.write_text('{"schema": "hwbench.deployment/1",\n"sha256": "0", "content": {}}\n')

@@ -17,7 +17,8 @@ from hwbench.errors import DataError, HwbenchError, Incomparable, UsageError
 from hwbench.records import Measurement
 from hwbench.tables import imported, lookup, matrix, opening
 from hwbench.tables.lookup import LookupTable
-from hwbench.workflows import exchange, reproduce
+from hwbench.workflows import exchange
+from hwbench.workflows.reproducing import reproduce
 from tests.table_files import block_table, small_matrix, write_samples
 from tests.unit.test_tables import make_table
 

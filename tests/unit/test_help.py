@@ -28,8 +28,8 @@ from hwbench.transfer.help.predictor import Trained, train
 from hwbench.transfer.help.settings import HELP, MAML, META_SGD, PAPER, Settings
 from hwbench.transfer.help.tasks import scale_of
 from hwbench.transfer.help.training import Pool
-from hwbench.workflows.help_learned import pool_of
-from hwbench.workflows.help_methods import Stage
+from hwbench.workflows.adapting.few_shot import Stage
+from hwbench.workflows.adapting.trained import pool_of
 from tests.conftest import ROOT
 from tests.few_shot_pools import simulated_matrix
 

@@ -14,7 +14,7 @@ from hwbench.spaces import Space
 from hwbench.tables import lookup, pool
 from hwbench.tables.lookup import Additivity
 from hwbench.workflows import verify
-from hwbench.workflows.compare import compare
+from hwbench.workflows.comparing.compare import compare
 from hwbench.workflows.verify import Verification
 from tests.conftest import ROOT, Hwbench
 from tests.unit.test_tables import SPACE, make_table

@@ -26,10 +26,10 @@ from hwbench.transfer import predictor_file
 from hwbench.transfer.help.settings import HELP
 from hwbench.transfer.predictor_file import AdaptedProxy, GaussianProcess, MetaLearned, Network, Predictor
 from hwbench.transfer.predictor_source import half_width_of, source_of
-from hwbench.workflows import adapt_methods
-from hwbench.workflows.adapt import adapt
-from hwbench.workflows.adapt_methods import ByMetaLearning, Method
-from hwbench.workflows.compare import compare
+from hwbench.workflows.adapting import methods as adapt_methods
+from hwbench.workflows.adapting.adapt import adapt
+from hwbench.workflows.adapting.methods import ByMetaLearning, Method
+from hwbench.workflows.comparing.compare import compare
 from hwbench.workflows.sources import latency_source
 from tests.few_shot_pools import simulated_matrix
 from tests.table_files import block_table

@@ -19,8 +19,8 @@ from hwbench.spaces import nasbench201
 from hwbench.tables import formats, imported, matrix, opening
 from hwbench.tables.matrix import LatencyMatrix
 from hwbench.transfer.fronts import SHARES, front, front_regret, regret
-from hwbench.workflows.compare import compare
-from hwbench.workflows.comparison import Regret
+from hwbench.workflows.comparing.compare import compare
+from hwbench.workflows.comparing.comparison import Regret
 from tests.conftest import TINY, Hwbench
 from tests.table_files import block_table
 from tests.unit.test_compare import cells, scaled, write

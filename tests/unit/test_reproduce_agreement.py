@@ -7,10 +7,10 @@ from pathlib import Path
 import pytest
 
 from hwbench.errors import DataError, UsageError
-from hwbench.workflows import reproduce_oneproxy
-from hwbench.workflows.reproduce import AtLeast, Check
-from hwbench.workflows.reproduce_fronts import fronts
-from hwbench.workflows.reproduce_oneproxy import oneproxy, parse_pairs
+from hwbench.workflows.reproducing import oneproxy as reproduce_oneproxy
+from hwbench.workflows.reproducing.fronts import fronts
+from hwbench.workflows.reproducing.oneproxy import oneproxy, parse_pairs
+from hwbench.workflows.reproducing.reproduce import AtLeast, Check
 from tests.table_files import write_samples
 
 

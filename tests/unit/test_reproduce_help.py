@@ -17,11 +17,11 @@ from hwbench.cli.main import app
 from hwbench.errors import DataError, Incomparable, UsageError
 from hwbench.tables.matrix import LatencyMatrix
 from hwbench.transfer.help.settings import HELP, MAML, META_SGD
-from hwbench.workflows import reproduce_help
-from hwbench.workflows.help_learned import MetaLearned
-from hwbench.workflows.help_methods import Floats, GaussianProcess, Guess, Places, Predictor, Stage
-from hwbench.workflows.help_study import SPLITS, Study, open_study
-from hwbench.workflows.reproduce_help import Options, evaluate
+from hwbench.workflows.adapting.few_shot import Floats, GaussianProcess, Guess, Places, Predictor, Stage
+from hwbench.workflows.adapting.trained import MetaLearned
+from hwbench.workflows.reproducing import help as reproduce_help
+from hwbench.workflows.reproducing.help import Options, evaluate
+from hwbench.workflows.reproducing.help_study import SPLITS, Study, open_study
 from tests.few_shot_pools import simulated_matrix
 
 KEYS = {"space", "method", "samples", "measurements", "picks", "seeds", "test", "spearman", "interval_coverage_90",

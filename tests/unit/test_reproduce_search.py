@@ -19,11 +19,11 @@ from hwbench.search.data.images import dataset
 from hwbench.search.supernet import recipes
 from hwbench.tables import lookup
 from hwbench.tables.source import TableSource
-from hwbench.workflows import search_study
-from hwbench.workflows.reproduce_memory import LARGEST_FIRST, memory, offering
-from hwbench.workflows.reproduce_search import Question, reproduce_search
-from hwbench.workflows.reproduce_specialization import PUBLISHED, Seen, Specialised, checks_of
-from hwbench.workflows.search_study import Case, Study, StudyImages, run_case, study_images
+from hwbench.workflows.reproducing import search_study
+from hwbench.workflows.reproducing.memory import LARGEST_FIRST, memory, offering
+from hwbench.workflows.reproducing.search import Question, reproduce_search
+from hwbench.workflows.reproducing.search_study import Case, Study, StudyImages, run_case, study_images
+from hwbench.workflows.reproducing.specialization import PUBLISHED, Seen, Specialised, checks_of
 from tests.supernets import SMALL, Table, images
 from tests.unit.test_search_supernet import SETTINGS
 from tests.unit.test_tables import make_table

@@ -28,7 +28,7 @@ from hwbench.search.exact import best, front_of, smallest
 from hwbench.search.quantities import Count, Function, Latency, Limit
 from hwbench.spaces.space import Architectures, Space
 from hwbench.tables.source import TableSource
-from hwbench.workflows.search import find_architectures
+from hwbench.workflows.searching.search import find_architectures
 from tests.conftest import ROOT
 from tests.unit.test_tables import make_table
 
@@ -165,7 +165,7 @@ import sys, time
 from pathlib import Path
 from tests.unit import test_search_evolution as own
 from hwbench.search.quantities import Function
-from hwbench.workflows.search import find_architectures
+from hwbench.workflows.searching.search import find_architectures
 
 def slow(archs):
     time.sleep(float(sys.argv[2]) * len(archs))

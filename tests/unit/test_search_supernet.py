@@ -34,9 +34,9 @@ from hwbench.search.training.network import accuracy
 from hwbench.spaces import architecture_file
 from hwbench.tables import lookup
 from hwbench.tables.source import TableSource
-from hwbench.workflows import supernet_steps
 from hwbench.workflows.extras import one_thread
-from hwbench.workflows.search_supernet import SupernetFolder, load_derived
+from hwbench.workflows.searching import supernet_steps
+from hwbench.workflows.searching.supernet import SupernetFolder, load_derived
 from tests.conftest import ROOT
 from tests.supernets import SMALL, images
 from tests.unit.test_exchange import run, text

@@ -12,7 +12,7 @@ from hwbench import spaces
 from hwbench.search.supernet.network import chain_of
 from hwbench.tables import formats
 from hwbench.tables.imported import ImportedSource, ImportedTable
-from hwbench.workflows.phone_like import phone_like
+from hwbench.workflows.reproducing.phone_like import phone_like
 
 
 @pytest.mark.parametrize("name", [SPACE, "proxylessnas-w0.25-r28-c10-i1-d2.2.2.2.2.1"])

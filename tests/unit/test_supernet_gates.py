@@ -45,7 +45,7 @@ from hwbench.search.training.optimiser import WeightOptimiser
 from hwbench.search.training.ranks import ALONE
 from hwbench.search.training.settings import WeightSettings
 from hwbench.spaces.space import NamedBlock
-from hwbench.workflows.reproduce_memory import LARGEST_FIRST, offering
+from hwbench.workflows.reproducing.memory import LARGEST_FIRST, offering
 from tests.supernets import SMALL, Opaque, Table, double_batch, double_supernet
 
 METHODS: tuple[GateMethod, ...] = ("all_paths", "two_paths", "two_paths_recomputed", "darts")

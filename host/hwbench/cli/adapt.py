@@ -32,7 +32,7 @@ from hwbench.cli.output import Json, print_json, print_view, say
 from hwbench.cli.progress import progress_bar
 
 if TYPE_CHECKING:
-    from hwbench.workflows.adapt import AdaptResult
+    from hwbench.workflows.adapting.adapt import AdaptResult
 
 
 class AdaptMethodName(StrEnum):
@@ -74,7 +74,7 @@ def adapt(
     """A predictor for a new device: few networks measured on it, and tables of others."""
     from hwbench.devices import find, names_of
     from hwbench.errors import SeveralDevices, UsageError
-    from hwbench.workflows.adapt import adapt as run
+    from hwbench.workflows.adapting.adapt import adapt as run
 
     options = measure_options(preset, precision, delegate, threads, cores, seed, engine=engine)
     if method is AdaptMethodName.help:

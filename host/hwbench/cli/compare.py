@@ -30,7 +30,7 @@ def compare(
     json: Json = False,
 ) -> None:
     """Do targets put architectures in the same order? Exit code 1 when some do not, 2 when it cannot be told."""
-    from hwbench.workflows.compare import compare as run
+    from hwbench.workflows.comparing.compare import compare as run
 
     found = run(
         tables or (),

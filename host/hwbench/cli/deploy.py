@@ -32,7 +32,7 @@ if TYPE_CHECKING:
     from contextlib import AbstractContextManager
 
     from hwbench.devices import Device
-    from hwbench.workflows.deployed import Deployment
+    from hwbench.workflows.deploying.deployed import Deployment
 
 
 def deploy(
@@ -67,9 +67,9 @@ def deploy(
     json: Json = False,
 ) -> None:
     """A trained network as model files on the device; exit code 1 if its answers or its latency are not as expected."""
-    from hwbench.workflows.deploy import REPORT, default_folder
-    from hwbench.workflows.deploy import deploy as run
-    from hwbench.workflows.deploy_plan import Form
+    from hwbench.workflows.deploying.deploy import REPORT, default_folder
+    from hwbench.workflows.deploying.deploy import deploy as run
+    from hwbench.workflows.deploying.plan import Form
 
     tables = tuple(table or ())
     options = measure_options(

@@ -27,7 +27,7 @@ def devices(
     from hwbench.devices.finding import record_of
     from hwbench.reports.phones import phone_lines
     from hwbench.workflows.attached import AttachedPhone, attached_phones
-    from hwbench.workflows.doctor import engines_of
+    from hwbench.workflows.diagnosing.doctor import engines_of
 
     device = LocalDevice()
     record, engines = device.record(), engines_of(device)

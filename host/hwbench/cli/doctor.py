@@ -17,8 +17,8 @@ def doctor(
 ) -> None:
     """What works here and on the phones attached, and what to do about what does not."""
     from hwbench.reports.phones import finding_lines, report_text
-    from hwbench.workflows import doctor_report
-    from hwbench.workflows.doctor import examine
+    from hwbench.workflows.diagnosing import report as doctor_report
+    from hwbench.workflows.diagnosing.doctor import examine
 
     if report:
         gathered = doctor_report.gather()

@@ -29,7 +29,7 @@ from hwbench.cli.output import Json, print_json, print_view, say
 from hwbench.cli.progress import progress_bar
 
 if TYPE_CHECKING:
-    from hwbench.workflows.choose import ChosenProxy
+    from hwbench.workflows.comparing.choose import ChosenProxy
 
 
 def proxy(
@@ -83,7 +83,7 @@ def proxy(
         raise UsageError("--device measures what --count asks for.", hint="Add --count 10.")
     pool = pool or []
     if target is not None:
-        from hwbench.workflows.choose import choose_proxy
+        from hwbench.workflows.comparing.choose import choose_proxy
 
         _answer(choose_proxy(pool, target, networks=networks, seed=seed, space_name=space_name), json)
     elif cover:
@@ -92,7 +92,7 @@ def proxy(
         _telling(pool, count or 0, output, networks, seed, space_name, overwrite, json)
     else:
         from hwbench.devices import find
-        from hwbench.workflows.choose import measure_target
+        from hwbench.workflows.comparing.choose import measure_target
 
         options = measure_options(preset, precision, delegate, threads, cores, seed, engine=engine)
         with closing(find(device, python, allow=allow or (), regime=regime.value)) as found, progress_bar() as report:
@@ -116,7 +116,7 @@ def _answer(found: ChosenProxy, json: bool) -> None:
 
 
 def _cover(pool: list[Path], networks: int, seed: int, space_name: str | None, json: bool) -> None:
-    from hwbench.workflows.choose import cover_fleet
+    from hwbench.workflows.comparing.choose import cover_fleet
 
     found = cover_fleet(pool, networks=networks, seed=seed, space_name=space_name)
     if json:
@@ -137,7 +137,7 @@ def _telling(
     overwrite: bool,
     json: bool,
 ) -> None:
-    from hwbench.workflows.choose import telling_architectures
+    from hwbench.workflows.comparing.choose import telling_architectures
 
     found = telling_architectures(
         pool, count, output=output, networks=networks, seed=seed, space_name=space_name, overwrite=overwrite

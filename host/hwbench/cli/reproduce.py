@@ -51,7 +51,7 @@ class TestName(StrEnum):
 def tables(data: Data = None, json: Json = False) -> None:
     """Figures of published tables beside computed ones; exit code 1 when one differs."""
     from hwbench.reports.imports import reproduction_view
-    from hwbench.workflows import reproduce as workflow
+    from hwbench.workflows.reproducing import reproduce as workflow
 
     found = workflow.tables(data)
     say_reproduction(found, {}, reproduction_view(found), json)
@@ -67,7 +67,7 @@ def oneproxy(
 ) -> None:
     """One Proxy's agreements and adaptations, the published rows beside; exit code 1 when one differs."""
     from hwbench.reports.agreements import oneproxy_view
-    from hwbench.workflows import reproduce_oneproxy as workflow
+    from hwbench.workflows.reproducing import oneproxy as workflow
 
     found = workflow.oneproxy(data, workflow.parse_pairs(pairs))
     more = {"agreements": found.agreements, "adaptations": found.adaptations, "flaws": found.flaws}
@@ -78,7 +78,7 @@ def oneproxy(
 def fronts(data: Data = None, json: Json = False) -> None:
     """Exact fronts of NAS-Bench-201 and what other targets' fronts lose; exit code 1 when a figure differs."""
     from hwbench.reports.imports import reproduction_view
-    from hwbench.workflows import reproduce_fronts as workflow
+    from hwbench.workflows.reproducing import fronts as workflow
 
     found = workflow.fronts(data)
     say_reproduction(found, {}, reproduction_view(found), json)
@@ -106,7 +106,7 @@ def help_(
     json: Json = False,
 ) -> None:
     """HELP's evaluation of predictors from few measurements, its published figures beside."""
-    from hwbench.workflows import reproduce_help as workflow
+    from hwbench.workflows.reproducing import help as workflow
 
     options = workflow.Options(
         space.value, method.value, samples, picks.value if picks else None, seeds, test.value,

@@ -11,7 +11,7 @@ import typer
 from hwbench.cli.output import print_json, print_view
 
 if TYPE_CHECKING:
-    from hwbench.workflows.reproduce import Reproduction
+    from hwbench.workflows.reproducing.reproduce import Reproduction
 
 Data = Annotated[Path | None, typer.Option(help="Folder of published data; by default the variable HWBENCH_DATA.")]
 

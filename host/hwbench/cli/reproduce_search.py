@@ -23,7 +23,7 @@ def memory(
 ) -> None:
     """Bytes that a supernet's step holds with 1 to 7 choices a position; exit code 1 when they are not as claimed."""
     from hwbench.reports.reproductions import memory_view
-    from hwbench.workflows import reproduce_memory as workflow
+    from hwbench.workflows.reproducing import memory as workflow
 
     found = workflow.memory(space or workflow.SPACE, batch)
     more = {"space": found.space, "batch": found.batch, "held": found.held}
@@ -49,7 +49,7 @@ def search(
     """A supernet's network beside random ones of its latency and compute; exit code 1 when the limit is not held."""
     from hwbench.reports.reproductions import study_view
     from hwbench.search.supernet import recipes
-    from hwbench.workflows import reproduce_search as workflow
+    from hwbench.workflows.reproducing import search as workflow
 
     defaults = workflow.Question()
     question = workflow.Question(
@@ -85,8 +85,8 @@ def specialization(
     from hwbench.reports.reproductions import specialization_view
     from hwbench.reports.supernets import search_epoch_text
     from hwbench.search.supernet import recipes
-    from hwbench.workflows import reproduce_specialization as workflow
-    from hwbench.workflows.search_verify import OnDevice
+    from hwbench.workflows.reproducing import specialization as workflow
+    from hwbench.workflows.searching.verify import OnDevice
 
     recipe = recipes.read(settings)
     question = workflow.Question(

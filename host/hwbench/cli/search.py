@@ -17,8 +17,8 @@ from hwbench.cli.progress import progress_bar
 
 if TYPE_CHECKING:
     from hwbench.search.evolution import Settings
-    from hwbench.workflows.search import Method
-    from hwbench.workflows.search_tables import TableSearch
+    from hwbench.workflows.searching.search import Method
+    from hwbench.workflows.searching.tables import TableSearch
 
 
 class MethodName(StrEnum):
@@ -95,8 +95,8 @@ def search(
     from hwbench.devices import find
     from hwbench.errors import UsageError
     from hwbench.search.evolution import Settings
-    from hwbench.workflows.search_tables import Question, search_tables
-    from hwbench.workflows.search_verify import OnDevice
+    from hwbench.workflows.searching.tables import Question, search_tables
+    from hwbench.workflows.searching.verify import OnDevice
 
     tables = (*(table or ()), *(predictor or ()))
     if not tables:
@@ -110,7 +110,7 @@ def search(
         preset_name = preset.value if preset else None
         if method is MethodName.supernet:
             from hwbench.search.supernet import recipes
-            from hwbench.workflows.search_supernet import EVOLUTION, SupernetQuestion
+            from hwbench.workflows.searching.supernet import EVOLUTION, SupernetQuestion
 
             recipe = recipes.read(settings or "small")
             supernet = SupernetQuestion(

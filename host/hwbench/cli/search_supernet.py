@@ -19,8 +19,8 @@ if TYPE_CHECKING:
     from hwbench.search.supernet.outcome import Progress
     from hwbench.search.supernet.recipes import Recipe
     from hwbench.search.training.network import TrainingEpoch
-    from hwbench.workflows.search_supernet import SupernetQuestion, SupernetResult
-    from hwbench.workflows.search_verify import OnDevice
+    from hwbench.workflows.searching.supernet import SupernetQuestion, SupernetResult
+    from hwbench.workflows.searching.verify import OnDevice
 
 
 def run(
@@ -35,7 +35,7 @@ def run(
     json: bool,
 ) -> None:
     """Searches with a line per epoch on stderr, and prints the answer; raises Exit with 1 when there is none."""
-    from hwbench.workflows.search_supernet import search_supernet
+    from hwbench.workflows.searching.supernet import search_supernet
 
     on_search, on_training = epoch_lines(question.recipe)
     with _workers(workers) as executor:
@@ -83,7 +83,7 @@ def _workers(count: int | None) -> Iterator[Executor | None]:
 
 
 def _document(question: SupernetQuestion, found: SupernetResult) -> dict[str, object]:
-    from hwbench.workflows.search_supernet import SupernetFolder
+    from hwbench.workflows.searching.supernet import SupernetFolder
 
     place, derived = SupernetFolder(found.folder), found.derived
     return {

@@ -12,7 +12,7 @@ from rich.text import Text
 from hwbench.reports.imports import reproduction_view
 from hwbench.tables.flaws import Flaw
 from hwbench.transfer.agreement import MONOTONE, Agreement
-from hwbench.workflows.reproduce_oneproxy import OneProxy
+from hwbench.workflows.reproducing.oneproxy import OneProxy
 
 
 def oneproxy_view(found: OneProxy) -> RenderableType:

@@ -18,7 +18,7 @@ from hwbench.reports.comparisons import (
     verdict,
 )
 from hwbench.reports.svg import Cell, correlation_map
-from hwbench.workflows.comparison import Comparison, Pair
+from hwbench.workflows.comparing.comparison import Comparison, Pair
 
 
 def comparison_section(found: Comparison) -> str:

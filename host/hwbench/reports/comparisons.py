@@ -8,7 +8,7 @@ from rich.text import Text
 
 from hwbench.reports.agreements import flaws_view, heat_map
 from hwbench.reports.units import latency, percent
-from hwbench.workflows.comparison import Breaker, Comparison, Pair, Regret
+from hwbench.workflows.comparing.comparison import Breaker, Comparison, Pair, Regret
 
 MARKS = {"yes": "+", "no": "-", "too few": "?"}
 LEGEND = "+ monotone, - not monotone, ? cannot be told yet; in brackets a target's noise ceiling"

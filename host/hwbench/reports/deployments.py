@@ -7,7 +7,7 @@ from rich.text import Text
 
 from hwbench.models.formats import FORMATS
 from hwbench.reports.units import latency, measured, percent, signed_percent, size
-from hwbench.workflows.deployed import TOLERANCE, DeployedModel, Deployment
+from hwbench.workflows.deploying.deployed import TOLERANCE, DeployedModel, Deployment
 
 
 def deployment_view(found: Deployment) -> RenderableType:

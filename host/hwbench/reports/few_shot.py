@@ -6,7 +6,7 @@ from rich.console import Group, RenderableType
 from rich.table import Table
 from rich.text import Text
 
-from hwbench.workflows.reproduce_help import HelpResult
+from hwbench.workflows.reproducing.help import HelpResult
 
 
 def help_view(found: HelpResult) -> RenderableType:

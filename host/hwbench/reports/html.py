@@ -16,8 +16,8 @@ from hwbench.reports.units import duration, latency, percent, signed_percent, si
 from hwbench.search.supernet import outcome
 from hwbench.tables import lookup
 from hwbench.tables.lookup import LookupTable, Row
-from hwbench.workflows import comparison
-from hwbench.workflows.search_supernet import SupernetFolder
+from hwbench.workflows.comparing import comparison
+from hwbench.workflows.searching.supernet import SupernetFolder
 from hwbench.workflows.verify import Verification, load_verification, verification_path
 
 _STYLE = (

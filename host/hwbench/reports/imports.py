@@ -15,7 +15,7 @@ from hwbench.tables.imported import ImportedRow, ImportedTable, ImportRecord
 from hwbench.tables.matrix import LatencyMatrix
 from hwbench.tables.opening import Coverage
 from hwbench.workflows.fit import FitResult
-from hwbench.workflows.reproduce import Reproduction
+from hwbench.workflows.reproducing.reproduce import Reproduction
 
 _ROWS_SHOWN = 20
 _REFUSED_SHOWN = 10

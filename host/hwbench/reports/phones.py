@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 from hwbench.workflows.attached import AttachedPhone, Change
-from hwbench.workflows.doctor_report import Report
-from hwbench.workflows.findings import Finding
+from hwbench.workflows.diagnosing.findings import Finding
+from hwbench.workflows.diagnosing.report import Report
 
 
 def phone_lines(phone: AttachedPhone) -> list[str]:

@@ -9,7 +9,7 @@ from rich.table import Table
 from rich.text import Text
 
 from hwbench.tables.flaws import Flaw
-from hwbench.workflows.choose import ChosenProxy, FleetCover, Telling
+from hwbench.workflows.comparing.choose import ChosenProxy, FleetCover, Telling
 
 _SHOWN = 10
 

@@ -8,9 +8,9 @@ from rich.text import Text
 
 from hwbench.reports.imports import reproduction_view
 from hwbench.reports.units import latency, measured, percent, size
-from hwbench.workflows.reproduce_memory import Memory
-from hwbench.workflows.reproduce_search import SearchReproduction
-from hwbench.workflows.reproduce_specialization import Seen, Specialised, Specialization
+from hwbench.workflows.reproducing.memory import Memory
+from hwbench.workflows.reproducing.search import SearchReproduction
+from hwbench.workflows.reproducing.specialization import Seen, Specialised, Specialization
 
 
 def memory_view(found: Memory) -> RenderableType:

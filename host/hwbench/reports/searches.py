@@ -11,9 +11,9 @@ from rich.text import Text
 
 from hwbench import spaces
 from hwbench.reports.units import latency, measured, signed_percent
-from hwbench.workflows.search import Candidate, Kept
-from hwbench.workflows.search_tables import FrontPoint, TableSearch
-from hwbench.workflows.search_verify import Measured
+from hwbench.workflows.searching.search import Candidate, Kept
+from hwbench.workflows.searching.tables import FrontPoint, TableSearch
+from hwbench.workflows.searching.verify import Measured
 
 _FRONT_SHOWN = 20
 _CANDIDATES_SHOWN = 20

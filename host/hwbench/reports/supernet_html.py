@@ -13,8 +13,8 @@ from hwbench.reports.svg_series import Line, line_chart, share_charts
 from hwbench.reports.units import duration, latency, percent
 from hwbench.search.supernet import outcome as outcomes
 from hwbench.search.supernet.outcome import Outcome
-from hwbench.workflows.search import Kept
-from hwbench.workflows.search_supernet import Derived, SupernetFolder, load_derived
+from hwbench.workflows.searching.search import Kept
+from hwbench.workflows.searching.supernet import Derived, SupernetFolder, load_derived
 
 
 def search_section(path: Path) -> str:

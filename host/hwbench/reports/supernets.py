@@ -10,7 +10,7 @@ from hwbench.reports.units import duration, latency, percent
 from hwbench.search.supernet.outcome import Progress
 from hwbench.search.supernet.settings import SearchSettings
 from hwbench.search.training.settings import TrainingSettings
-from hwbench.workflows.search_supernet import SupernetFolder, SupernetResult
+from hwbench.workflows.searching.supernet import SupernetFolder, SupernetResult
 
 _PHASES = {"warm_up": "warm-up", "search": "search"}
 _WEIGHTS = {

@@ -18,8 +18,8 @@ from hwbench.search.quantities import ROUNDING, Latency, Limit
 from hwbench.spaces.space import Architectures
 from hwbench.tables.lookup import LookupTable
 from hwbench.workflows.networks import bench_of, measure
-from hwbench.workflows.search import Candidate
-from hwbench.workflows.search_inputs import Inputs
+from hwbench.workflows.searching.inputs import Inputs
+from hwbench.workflows.searching.search import Candidate
 
 
 class Measured(msgspec.Struct, frozen=True):

@@ -15,11 +15,11 @@ from hwbench.spaces.space import ChainSpace
 from hwbench.tables import opening
 from hwbench.tables.formats.published import Published
 from hwbench.workflows.extras import need_torch
-from hwbench.workflows.phone_like import NAME, PIXEL1, phone_like
-from hwbench.workflows.reproduce import AtLeast, Check, Reproduction
+from hwbench.workflows.reproducing.phone_like import NAME, PIXEL1, phone_like
+from hwbench.workflows.reproducing.reproduce import AtLeast, Check, Reproduction
 
 if TYPE_CHECKING:
-    from hwbench.workflows.search_study import CaseResult
+    from hwbench.workflows.reproducing.search_study import CaseResult
 
 SPACE = "proxylessnas-w0.25-r28-c10-i1-d2.2.2.2.2.1"
 DEFAULT_FOLDER = Path("hwbench-results") / "reproduce-search"
@@ -69,7 +69,7 @@ def reproduce_search(question: Question, published_data: Path | None = None) -> 
     """
     need_torch()
     from hwbench.search import data
-    from hwbench.workflows.search_study import Case, Study, run_case, study_images
+    from hwbench.workflows.reproducing.search_study import Case, Study, run_case, study_images
 
     table = opening.load_table(question.table) if question.table else None
     name = question.space if table is None or table.space is None else table.space

@@ -17,8 +17,8 @@ from hwbench.spaces.space import Architectures, Space
 from hwbench.tables.matrix import LatencyMatrix
 from hwbench.transfer.fronts import SHARES, FrontRegret, front_regret, regret
 from hwbench.transfer.ranks import Floats
-from hwbench.workflows.compare_targets import TableTarget
-from hwbench.workflows.comparison import Regret, Score
+from hwbench.workflows.comparing.comparison import Regret, Score
+from hwbench.workflows.comparing.targets import TableTarget
 
 # By proxy and target.
 Regrets: TypeAlias = dict[tuple[str, str], Regret]

@@ -14,8 +14,8 @@ from hwbench.models.formats import FORMATS, Engine, Precision
 from hwbench.tables import opening
 from hwbench.tables.lookup import LookupTable
 from hwbench.tables.source import LatencySource
-from hwbench.workflows.deployable import TrainedNetwork
-from hwbench.workflows.deployed import Predicted
+from hwbench.workflows.deploying.deployable import TrainedNetwork
+from hwbench.workflows.deploying.deployed import Predicted
 from hwbench.workflows.networks import Bench, bench_for, bench_of
 from hwbench.workflows.settings import MeasureOptions
 

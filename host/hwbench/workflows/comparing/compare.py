@@ -22,10 +22,10 @@ from hwbench.transfer.agreement import Observed, agreements, kendall, noise_ceil
 from hwbench.transfer.predictor_file import Predictor
 from hwbench.transfer.verdict import judge
 from hwbench.workflows import sources
-from hwbench.workflows.breakers import breakers
-from hwbench.workflows.compare_targets import TableTarget, ceiling, joined, observed
-from hwbench.workflows.comparison import Comparison, Pair, TargetSource, save
-from hwbench.workflows.regrets import Regrets, regrets
+from hwbench.workflows.comparing.breakers import breakers
+from hwbench.workflows.comparing.comparison import Comparison, Pair, TargetSource, save
+from hwbench.workflows.comparing.regrets import Regrets, regrets
+from hwbench.workflows.comparing.targets import TableTarget, ceiling, joined, observed
 
 Contents: TypeAlias = Mapping[Path, sources.Content]
 

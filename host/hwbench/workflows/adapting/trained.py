@@ -1,4 +1,4 @@
-"""The methods of HELP's evaluation that are trained with torch: HELP, Meta-SGD, MAML, and a network per target."""
+"""The few-shot methods that are trained with torch: HELP, Meta-SGD, MAML, and a network per target."""
 
 from __future__ import annotations
 
@@ -8,8 +8,8 @@ import numpy as np
 
 from hwbench.errors import Incomparable, UsageError
 from hwbench.transfer.help.settings import Settings
+from hwbench.workflows.adapting.few_shot import Floats, Guess, Places, Stage, architectures_of, no_places
 from hwbench.workflows.extras import need_torch
-from hwbench.workflows.help_methods import Floats, Guess, Places, Stage, architectures_of, no_places
 
 if TYPE_CHECKING:
     from hwbench.transfer.help.predictor import Trained

@@ -21,9 +21,9 @@ from hwbench.records import Measurement
 from hwbench.search import data
 from hwbench.search.data import Dataset
 from hwbench.tables.source import LatencySource
-from hwbench.workflows.deploy_plan import Form, Planned, plan_forms
-from hwbench.workflows.deployable import TrainedNetwork, Trial, load_trained, trial_of
-from hwbench.workflows.deployed import DeployedModel, Deployment, answers, held, host_answers, save
+from hwbench.workflows.deploying.deployable import TrainedNetwork, Trial, load_trained, trial_of
+from hwbench.workflows.deploying.deployed import DeployedModel, Deployment, answers, held, host_answers, save
+from hwbench.workflows.deploying.plan import Form, Planned, plan_forms
 from hwbench.workflows.model_rows import exporting, memory_bytes
 from hwbench.workflows.networks import Bench, measure_rows
 from hwbench.workflows.settings import MeasureOptions

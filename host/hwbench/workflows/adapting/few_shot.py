@@ -1,4 +1,4 @@
-"""What every method of HELP's evaluation offers, and the methods that need no training run."""
+"""What every few-shot method offers, and the methods that need no training run."""
 
 from __future__ import annotations
 

@@ -18,7 +18,7 @@ from hwbench.tables.formats.published import published
 from hwbench.tables.matrix import LatencyMatrix
 from hwbench.transfer import adaproxy
 from hwbench.transfer.agreement import Agreement, Observed, agreements
-from hwbench.workflows.reproduce import AtLeast, Check, Reproduction, data_folder
+from hwbench.workflows.reproducing.reproduce import AtLeast, Check, Reproduction, data_folder
 
 MEASURED = (10, 20, 40, 70)
 SEEDS = 20

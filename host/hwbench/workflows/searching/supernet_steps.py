@@ -26,16 +26,16 @@ from hwbench.search.training.batches import Normalisation
 from hwbench.search.training.network import TrainingEpoch, accuracy, recalibrated, train
 from hwbench.spaces import architecture_file
 from hwbench.spaces.space import ChainSpace
-from hwbench.workflows.search import Candidate, find_architectures
-from hwbench.workflows.search_inputs import Inputs, read_inputs
-from hwbench.workflows.search_supernet import (
+from hwbench.workflows.searching.inputs import Inputs, read_inputs
+from hwbench.workflows.searching.search import Candidate, find_architectures
+from hwbench.workflows.searching.supernet import (
     Derived,
     SupernetFolder,
     SupernetQuestion,
     SupernetResult,
     save_derived,
 )
-from hwbench.workflows.search_verify import Measured, OnDevice, first_that_holds, verify_candidates
+from hwbench.workflows.searching.verify import Measured, OnDevice, first_that_holds, verify_candidates
 
 
 class Steps:

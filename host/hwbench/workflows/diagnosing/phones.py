@@ -16,7 +16,7 @@ from hwbench.devices.phone.advice import (
 from hwbench.devices.usb import UsbDevice, usb_devices
 from hwbench.errors import AdbUnavailable
 from hwbench.workflows.attached import AttachedPhone, attached_phones
-from hwbench.workflows.findings import Finding
+from hwbench.workflows.diagnosing.findings import Finding
 
 _TIMEOUT_S = 3.0
 

@@ -17,10 +17,10 @@ from hwbench.search.supernet.outcome import Progress
 from hwbench.search.supernet.recipes import SMALL, Recipe
 from hwbench.spaces.space import Architectures, Space
 from hwbench.tables.lookup import LookupTable
-from hwbench.workflows.reproduce import AtLeast, Reproduction
-from hwbench.workflows.search_inputs import Inputs, read_inputs
-from hwbench.workflows.search_supernet import Derived, SupernetQuestion, Training, search_supernet
-from hwbench.workflows.search_verify import OnDevice, measured_networks
+from hwbench.workflows.reproducing.reproduce import AtLeast, Reproduction
+from hwbench.workflows.searching.inputs import Inputs, read_inputs
+from hwbench.workflows.searching.supernet import Derived, SupernetQuestion, Training, search_supernet
+from hwbench.workflows.searching.verify import OnDevice, measured_networks
 from hwbench.workflows.sources import Opened
 
 DEFAULT_FOLDER = Path("hwbench-results") / "specialization"

@@ -20,9 +20,9 @@ from hwbench.devices.phone.adb_listing import AdbDevice, adb_devices
 from hwbench.devices.phone.text import decode
 from hwbench.devices.usb import UsbDevice, usb_devices
 from hwbench.errors import AdbUnavailable, DataError
-from hwbench.workflows.doctor import examine
-from hwbench.workflows.doctor_phones import server_to_ask
-from hwbench.workflows.findings import Finding
+from hwbench.workflows.diagnosing.doctor import examine
+from hwbench.workflows.diagnosing.findings import Finding
+from hwbench.workflows.diagnosing.phones import server_to_ask
 
 _TIMEOUT_S = 3.0
 _LONGEST = 20_000

@@ -15,8 +15,8 @@ from hwbench.search.evolution import Settings
 from hwbench.search.supernet.outcome import Outcome, Progress
 from hwbench.search.supernet.recipes import SMALL, Recipe
 from hwbench.workflows.extras import need_torch
-from hwbench.workflows.search import Candidate
-from hwbench.workflows.search_verify import HERE, Measured, OnDevice
+from hwbench.workflows.searching.search import Candidate
+from hwbench.workflows.searching.verify import HERE, Measured, OnDevice
 
 if TYPE_CHECKING:
     from hwbench.search.training.network import TrainingEpoch
@@ -160,7 +160,7 @@ def search_supernet(
             f"{place.path} holds a search already.",
             hint="Continue it with --resume, replace it with --overwrite, or choose another folder with --output.",
         )
-    from hwbench.workflows.supernet_steps import Steps
+    from hwbench.workflows.searching.supernet_steps import Steps
 
     steps = Steps(question, place)
     if not resume:

@@ -10,7 +10,7 @@ from hwbench.spaces.space import ChainSpace
 from hwbench.tables import formats
 from hwbench.tables.formats.published import published
 from hwbench.tables.imported import ImportedRow, ImportedSource, ImportedTable, ImportRecord
-from hwbench.workflows.reproduce import data_folder
+from hwbench.workflows.reproducing.reproduce import data_folder
 
 NAME = "phone-like (synthetic)"
 PIXEL1 = published("proxylessnas/mobile_trim.yaml")

@@ -20,10 +20,10 @@ from hwbench.tables.opening import AnyTable
 from hwbench.tables.pool import of_space, resolve
 from hwbench.transfer import predictor_file
 from hwbench.transfer.predictor_file import Network, Predictor
-from hwbench.workflows.adapt_checks import check, fit
-from hwbench.workflows.adapt_methods import FEWEST, METHODS, Method
-from hwbench.workflows.adapt_pool import Pool, open_pool
-from hwbench.workflows.adapt_targets import AdaptationTarget, DeviceTarget, FileTarget, same_target
+from hwbench.workflows.adapting.checks import check, fit
+from hwbench.workflows.adapting.methods import FEWEST, METHODS, Method
+from hwbench.workflows.adapting.pool import Pool, open_pool
+from hwbench.workflows.adapting.targets import AdaptationTarget, DeviceTarget, FileTarget, same_target
 from hwbench.workflows.networks import Bench, bench_for
 from hwbench.workflows.profile import DEFAULT_FOLDER, decisive, session_folder
 from hwbench.workflows.settings import MeasureOptions

@@ -16,10 +16,10 @@ from hwbench.transfer import agreement
 from hwbench.transfer.agreement import Observed
 from hwbench.transfer.predictor_file import Agreed, HeldOut, Network, Predictor, Repeat
 from hwbench.transfer.predictor_source import half_width_of
-from hwbench.workflows.adapt_methods import FEWEST, Adaptation
-from hwbench.workflows.adapt_pool import Pool
-from hwbench.workflows.adapt_targets import AdaptationTarget, Stage
-from hwbench.workflows.help_methods import Floats, Places
+from hwbench.workflows.adapting.few_shot import Floats, Places
+from hwbench.workflows.adapting.methods import FEWEST, Adaptation
+from hwbench.workflows.adapting.pool import Pool
+from hwbench.workflows.adapting.targets import AdaptationTarget, Stage
 from hwbench.workflows.sources import source_of
 
 # So many held-out networks say enough without those that were left out in turn.

@@ -8,7 +8,7 @@ from hwbench import spaces
 from hwbench.errors import UsageError
 from hwbench.spaces.space import ChainSpace, Position
 from hwbench.workflows.extras import need_torch
-from hwbench.workflows.reproduce import AtLeast, Check, Reproduction
+from hwbench.workflows.reproducing.reproduce import AtLeast, Check, Reproduction
 
 SPACE = "proxylessnas-w0.5-r28-c10-i1-t1"
 BATCH = 32

@@ -14,7 +14,7 @@ from hwbench.tables.formats.published import published
 from hwbench.tables.matrix import LatencyMatrix
 from hwbench.transfer.fronts import front, front_regret
 from hwbench.transfer.ranks import Floats
-from hwbench.workflows.reproduce import Check, Reproduction, data_folder
+from hwbench.workflows.reproducing.reproduce import Check, Reproduction, data_folder
 
 _TARGETS = ("pixel3", "raspi4", "fpga", "eyeriss", "1080ti_1", "pixel2")
 _LATENCIES = {target: published(f"nasbench201/latency/{target}.pt") for target in _TARGETS}

@@ -14,8 +14,7 @@ import numpy as np
 from hwbench.errors import DataError, UsageError
 from hwbench.measure.statistics import spearman
 from hwbench.transfer.help.settings import HELP, MAML, META_SGD
-from hwbench.workflows.help_learned import MetaLearned, Scratch
-from hwbench.workflows.help_methods import (
+from hwbench.workflows.adapting.few_shot import (
     AdaProxy,
     ChoosingPredictor,
     Floats,
@@ -26,7 +25,8 @@ from hwbench.workflows.help_methods import (
     Stage,
     Table,
 )
-from hwbench.workflows.help_study import NEXT, PUBLISHED, SPLITS, Study, open_study
+from hwbench.workflows.adapting.trained import MetaLearned, Scratch
+from hwbench.workflows.reproducing.help_study import NEXT, PUBLISHED, SPLITS, Study, open_study
 
 Method = Literal["gp", "help", "metasgd", "maml", "brpnas", "adaproxy", "table", "flops"]
 Test = Literal["trimmed", "next1000", "all"]

@@ -15,11 +15,11 @@ from hwbench.errors import DataError
 from hwbench.files import cache_folder
 from hwbench.transfer.help.settings import HELP, Settings
 from hwbench.transfer.predictor_file import AdaptedProxy, GaussianProcess, MetaLearned, Model, Prospect
-from hwbench.workflows import help_methods
-from hwbench.workflows.adapt_pool import Pool
+from hwbench.workflows.adapting import few_shot
+from hwbench.workflows.adapting.few_shot import Floats, Places, Stage, no_places
+from hwbench.workflows.adapting.pool import Pool
+from hwbench.workflows.adapting.trained import MetaLearned as LearnedMethod
 from hwbench.workflows.extras import need_torch
-from hwbench.workflows.help_learned import MetaLearned as LearnedMethod
-from hwbench.workflows.help_methods import Floats, Places, Stage, no_places
 
 Method: TypeAlias = Literal["gp", "help", "adaproxy"]
 
@@ -66,7 +66,7 @@ class _Picking:
         self._candidates = candidates
         names = pool.matrix.targets
         self._stage = Stage(pool.matrix, names, (), no_places(), len(pool.matrix.architectures))
-        self._process = help_methods.GaussianProcess(self._stage)
+        self._process = few_shot.GaussianProcess(self._stage)
         self.references = no_places()
 
     def pick(self, count: int) -> Places:
@@ -96,7 +96,7 @@ class ByProxy(_Picking):
 
     def __init__(self, pool: Pool, candidates: Places) -> None:
         super().__init__(pool, candidates)
-        self._proxies = help_methods.AdaProxy(self._stage)
+        self._proxies = few_shot.AdaProxy(self._stage)
 
     def predict(self, measured: Places, latency_us: Floats, wanted: Places) -> Floats:
         return self._proxies.adapt(measured, latency_us, wanted).mean

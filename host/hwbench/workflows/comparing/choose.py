@@ -22,7 +22,7 @@ from hwbench.tables.pool import of_space, resolve
 from hwbench.transfer.agreement import Agreement, Observed, agreements
 from hwbench.transfer.cover import cover
 from hwbench.transfer.proxy import FEWEST, Answer, Candidate, ProxyChoice, choose, to_measure
-from hwbench.workflows.proxy_pool import ProxyPool, open_files, pool_of
+from hwbench.workflows.comparing.proxy_pool import ProxyPool, open_files, pool_of
 from hwbench.workflows.settings import MeasureOptions
 from hwbench.workflows.target_networks import Networks, measure_networks, read_networks
 

@@ -14,9 +14,9 @@ from hwbench.search import exact, score_files
 from hwbench.search.evolution import Settings
 from hwbench.search.quantities import Latency, Quantity
 from hwbench.spaces import architecture_file
-from hwbench.workflows.search import Candidate, Method, SearchResult, find_architectures
-from hwbench.workflows.search_inputs import Inputs, read_inputs
-from hwbench.workflows.search_verify import Measured, OnDevice, first_that_holds, verify_candidates
+from hwbench.workflows.searching.inputs import Inputs, read_inputs
+from hwbench.workflows.searching.search import Candidate, Method, SearchResult, find_architectures
+from hwbench.workflows.searching.verify import Measured, OnDevice, first_that_holds, verify_candidates
 
 DEFAULT_OUTPUT = Path("hwbench-results") / "architecture.json"
 

@@ -9,8 +9,8 @@ from hwbench.spaces.encodings import block_counts
 from hwbench.spaces.space import Architectures
 from hwbench.spaces.wording import BlockWords, places, words
 from hwbench.transfer.ranks import Floats
-from hwbench.workflows.compare_targets import TableTarget
-from hwbench.workflows.comparison import Breaker, BreakingOperator
+from hwbench.workflows.comparing.comparison import Breaker, BreakingOperator
+from hwbench.workflows.comparing.targets import TableTarget
 
 _BLOCKS = 5
 _OPERATORS = 3

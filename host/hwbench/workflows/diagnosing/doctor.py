@@ -12,8 +12,8 @@ from hwbench.errors import DeviceError, HwbenchError, RunnerError
 from hwbench.files import cache_folder
 from hwbench.models.formats import FORMATS
 from hwbench.records import EngineRecord
-from hwbench.workflows.doctor_phones import phone_findings
-from hwbench.workflows.findings import Finding
+from hwbench.workflows.diagnosing.findings import Finding
+from hwbench.workflows.diagnosing.phones import phone_findings
 
 _LEAST_FREE_BYTES = 500 << 20
 _BUSY_LOAD = 0.5

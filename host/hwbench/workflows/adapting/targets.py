@@ -22,7 +22,7 @@ from hwbench.tables.lookup import SamplesFile, target_name
 from hwbench.tables.matrix import LatencyMatrix
 from hwbench.tables.source import own_deviation
 from hwbench.transfer.predictor_file import Choices, Network, Origin, Predictor
-from hwbench.workflows.adapt_pool import distinct
+from hwbench.workflows.adapting.pool import distinct
 from hwbench.workflows.networks import Bench, measure
 from hwbench.workflows.profile import write_samples
 from hwbench.workflows.sources import Opened

@@ -1,0 +1,1 @@
+"""A predictor of a hardly measured device, from a pool of known ones."""

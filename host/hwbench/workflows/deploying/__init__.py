@@ -1,0 +1,1 @@
+"""A trained network on the device: model files, checked and timed."""

@@ -1,0 +1,1 @@
+"""Architectures under limits, from tables or with a supernet."""
