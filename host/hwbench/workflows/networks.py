@@ -60,7 +60,7 @@ def measure(
     resume: bool = False,
     on_progress: Callable[[Progress], None] = lambda _: None,
 ) -> T:
-    """What `finish` makes of a campaign over networks of the table's space, `network-0`, `network-1`, ... as ids.
+    """What `finish` makes of a campaign over networks of a space, `network-0`, `network-1`, ... as ids.
 
     The session lies in `folder` until `finish` has returned; `decisive` is what must agree for it to be continued.
     """
