@@ -14,7 +14,7 @@ from hwbench.devices import Device, LocalDevice
 from hwbench.errors import ModelError, UsageError
 from hwbench.measure.campaign import ModelRow, Progress
 from hwbench.measure.evaluation import Engaged, Given, Outputs, evaluate
-from hwbench.measure.session import Session
+from hwbench.measure.session import Session, in_the_way
 from hwbench.models.formats import FORMATS, Authored, ModelJob
 from hwbench.models.inputs import input_bytes
 from hwbench.records import Measurement
@@ -131,9 +131,7 @@ def _session_folder(folder: Path, resume: bool, overwrite: bool) -> Path:
     if overwrite:
         shutil.rmtree(session, ignore_errors=True)
     if session.exists():
-        raise UsageError(
-            f"An unfinished run lies in {session}.", hint="Add --resume to continue it, or --overwrite to begin anew."
-        )
+        raise in_the_way(session)
     if (folder / REPORT).exists() and not overwrite:
         raise UsageError(
             f"{folder / REPORT} exists already.", hint="Add --overwrite, or choose another folder with --output."
