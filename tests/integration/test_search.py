@@ -19,8 +19,7 @@ SPACE = spaces.get(TINY)
 
 
 def test_the_first_candidate_that_holds_is_the_answer(hwbench: Hwbench, tiny_table: Path, tmp_path: Path) -> None:
-    source = TableSource(lookup.load(tiny_table), SPACE)
-    limit = 2 * float(np.median(source.predict(SPACE.sample(200, 0)).mean_us))
+    limit = _far_above(tiny_table)
     words = ("search", "--table", tiny_table, "--limit", f"{limit:.3f}us", "--verify", "2", "-o", "found.json")
     done = hwbench(*words, "--json")
     assert done.returncode == 0, done.stderr
@@ -34,7 +33,12 @@ def test_the_first_candidate_that_holds_is_the_answer(hwbench: Hwbench, tiny_tab
     profiled = json.loads(hwbench("profile", "found.json", "--json").stdout)
     (model,) = profiled["models"]
     assert model["model"] == "found.json"
-    assert 0.3 < model["latency"]["value_us"] / found["measured"][0]["latency_us"] < 3
+    assert 0.1 < model["latency"]["value_us"] / found["measured"][0]["latency_us"] < 10
+
+
+def _far_above(table: Path) -> float:
+    """A limit in us that every network keeps, also on a computer that does other work beside."""
+    return 10 * float(TableSource(lookup.load(table), SPACE).predict(SPACE.sample(200, 0)).mean_us.max())
 
 
 def _faster(row: Row, factor: float) -> Row:
@@ -72,11 +76,9 @@ def test_candidates_of_a_supernet_are_measured_before_one_is_trained(
     few = {"weights": {"epochs": 1, "batch": 16}}
     settings = {"search": {**few, "warm_up": {"epochs": 0}, "architecture": {"batch": 8}}, "training": few}
     (tmp_path / "settings.json").write_text(json.dumps(settings))
-    source = TableSource(lookup.load(tiny_table), SPACE)
-    slowest = float(source.predict(SPACE.sample(200, 0)).mean_us.max())
     words = ["search", "--method", "supernet", "--table", tiny_table, "--data", "noise.npz", "--settings",
              "settings.json", "--verify", "2", "--limit"]  # fmt: skip
-    done = hwbench(*words, f"{2 * slowest:.3f}us", "-o", "found", "--json")
+    done = hwbench(*words, f"{_far_above(tiny_table):.3f}us", "-o", "found", "--json")
     assert done.returncode == 0, done.stderr
     found = json.loads(done.stdout)
     assert [one["candidate"] for one in found["measured"]] == [0, 1]
