@@ -48,7 +48,7 @@ def main() -> None:
     arguments.add_argument("--networks", type=int, default=50)
     arguments.add_argument("--methods", default=",".join(get_args(Method)))
     arguments.add_argument("--folder", type=Path, help="where an interrupted run lies")
-    arguments.add_argument("--name", default="adapt-local", help="name of the result")
+    arguments.add_argument("--name", default="adapt_local", help="name of the result")
     options = arguments.parse_args()
     measuring = MeasureOptions(
         preset=options.preset, precision=options.precision, delegate=options.delegate, threads=options.threads,

@@ -20,13 +20,14 @@ FORMATS = {"proxylessnas-yaml": "yaml", "csv": "csv"}
 every_table = pytest.mark.parametrize("path", TABLES, ids=lambda path: path.stem)
 
 
-def test_one_device_has_a_table_of_every_engine_and_precision() -> None:
+def test_one_device_has_a_table_of_every_engine_precision_and_number_of_threads() -> None:
     kinds = [("litert", "xnnpack"), ("litert", "builtin"), ("executorch", "xnnpack")]
     wanted = {
-        f"proxylessnas-w1.0-r{resolution}-c1000--{engine}-{delegate}-{precision}-b1-t1.json"
+        f"proxylessnas-w1.0-r{resolution}-c1000--{engine}-{delegate}-{precision}-b1-t{threads}.json"
         for resolution in (160, 224)
         for engine, delegate in kinds
         for precision in ("fp32", "int8")
+        for threads in (1, 2)
     }
     assert any(wanted <= {path.name for path in device.iterdir()} for device in {path.parent for path in TABLES})
 
