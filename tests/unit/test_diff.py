@@ -104,13 +104,14 @@ def test_factors_of_launches_and_runs_change_nothing(seed: int, launch: float, r
     assert np.array_equal(other.differs, plain.differs) or np.abs(plain.p - FALSE_SHARE).min() < 0.1
 
 
-def test_launches_of_few_rows_do_not_count() -> None:
+def test_launches_of_few_rows_stay_as_they_are() -> None:
     partial = launch_levels(np.random.default_rng(0), ROWS_US)
     partial[40:, 4:] = np.nan
     partial[2:, 5] = np.nan
     kept = without_launch_parts(partial)
-    assert kept.shape == (70, 5)
-    assert np.isfinite(kept).sum() == 40 * 5 + 30 * 4
+    assert (np.isfinite(kept) == np.isfinite(partial)).all()
+    assert (kept[:2, 5] == partial[:2, 5]).all()
+    assert (kept[:40, 4] != partial[:40, 4]).all()
 
 
 def test_what_all_rows_share_is_told_apart_from_what_some_do() -> None:
