@@ -13,6 +13,8 @@ import msgspec
 import numpy as np
 import pytest
 import torch
+from hypothesis import given, settings
+from hypothesis import strategies as st
 from safetensors.torch import load_file
 
 from hwbench import files, spaces
@@ -27,6 +29,7 @@ from hwbench.search.supernet.settings import (
     AddLinear,
     ArchitectureSettings,
     Gradient,
+    HoldLimit,
     MulLog,
     NoLatency,
     Reinforce,
@@ -118,15 +121,35 @@ def test_a_strong_latency_term_leads_to_the_fastest_choices(by: Gradient | Reinf
     assert outcome.progress[-1].expected_latency_us - fixed < (middle + fastest) / 2
 
 
+def test_a_limit_that_is_held_is_neither_missed_nor_undercut() -> None:
+    fixed, offers = Table(SMALL).offered_us()
+    limit_us = fixed + sum(float(0.7 * offer.min() + 0.3 * offer.mean()) for offer in offers)
+    by = Gradient(HoldLimit(limit_us, rate=0.3))
+    architecture = ArchitectureSettings(by, learning_rate=0.1, batch=8, every=1, steps=24, first_epoch=0)
+    outcome = search(msgspec.structs.replace(SHORT, architecture=architecture)).run()
+    at_first_us = fixed + sum(float(offer.mean()) for offer in offers)
+    assert at_first_us > 1.1 * limit_us
+    assert outcome.progress[-1].expected_latency_us == pytest.approx(limit_us, rel=0.1)
+
+
+@settings(max_examples=50, deadline=None)
+@given(st.floats(0, 10), st.floats(1, 1000), st.floats(0.001, 1))
+def test_a_multiplier_rises_above_the_limit_and_falls_below_it(weight: float, expected_us: float, rate: float) -> None:
+    moved = HoldLimit(100.0, rate).moved(weight, expected_us)
+    assert moved >= 0
+    assert (moved - weight) * (expected_us - 100) >= 0 or moved == 0
+
+
 @pytest.mark.parametrize(
     "by",
     [
         Gradient(NoLatency()),
         Gradient(NoLatency(), "two_paths_recomputed"),
         Gradient(NoLatency(), "darts"),
+        Gradient(HoldLimit(200.0, rate=1.0)),
         Reinforce(200.0),
     ],
-    ids=["all_paths", "two_paths_recomputed", "darts", "reinforce"],
+    ids=["all_paths", "two_paths_recomputed", "darts", "hold_limit", "reinforce"],
 )
 def test_every_method_goes_on_after_a_stop(by: Gradient | Reinforce, tmp_path: Path) -> None:
     settings = msgspec.structs.replace(

@@ -16,7 +16,7 @@ from hwbench.search.supernet.latency import ExpectedLatency
 from hwbench.search.supernet.losses import combined
 from hwbench.search.supernet.network import Supernet
 from hwbench.search.supernet.routes import HeldGates, Mixture, OnePath, RecomputedGates, Route
-from hwbench.search.supernet.settings import ArchitectureSettings, Gradient, Reinforce
+from hwbench.search.supernet.settings import ArchitectureSettings, Gradient, HoldLimit, Reinforce
 from hwbench.search.training.batches import Batch
 from hwbench.search.training.ranks import Ranks
 from hwbench.tables.source import LatencySource
@@ -39,10 +39,12 @@ def gate_direction(
     settings: Gradient,
     draws: torch.Generator,
     ranks: Ranks,
+    multiplier: float = 0.0,
 ) -> Direction:
     """The gradient of the loss by two or all paths, its latency term included, reduced over the ranks.
 
     The latency's part reaches a position whatever its active choice is: the published code drops it where that is Zero.
+    `multiplier` is what the weight of a loss that holds a limit has come to.
     """
     images, labels = batch
     pairs = settings.method.startswith("two_paths")
@@ -55,7 +57,8 @@ def gate_direction(
     opened = opened.to(images.dtype).requires_grad_()
     route = _route(settings, active, involved, opened, probability.to(images.dtype))
     expected = expectation.expected_us(probability, draws)
-    loss = combined(settings.loss, functional.cross_entropy(supernet(images, route), labels), expected)
+    chosen = settings.loss.with_weight(multiplier) if isinstance(settings.loss, HoldLimit) else settings.loss
+    loss = combined(chosen, functional.cross_entropy(supernet(images, route), labels), expected)
     of_alphas, of_gates = torch.autograd.grad(loss, [leaf, opened], allow_unused=True)
     gradient = torch.zeros_like(alphas) if of_alphas is None else of_alphas
     if of_gates is not None:

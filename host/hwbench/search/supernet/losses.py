@@ -7,12 +7,12 @@ import warnings
 
 from torch import Tensor
 
-from hwbench.search.supernet.settings import AddLinear, LatencyLoss, MulLog, NoLatency
+from hwbench.search.supernet.settings import AddLinear, MulLog, NoLatency
 
 PUBLISHED_REFERENCE_MS = 80.0
 
 
-def combined(loss: LatencyLoss, cross_entropy: Tensor, expected_us: Tensor) -> Tensor:
+def combined(loss: AddLinear | MulLog | NoLatency, cross_entropy: Tensor, expected_us: Tensor) -> Tensor:
     """The loss of an architecture step; both arguments are scalars, the latency float64.
 
     `mul#log` takes the logarithm of 80 E / reference, which is clamped at e, with a warning: below, a power of the

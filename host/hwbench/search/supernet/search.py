@@ -25,7 +25,7 @@ from hwbench.search.supernet.latency import expected_latency
 from hwbench.search.supernet.network import Supernet, chain_of
 from hwbench.search.supernet.outcome import Outcome, Progress, Rows, rounded
 from hwbench.search.supernet.routes import Mixture, OnePath, Route
-from hwbench.search.supernet.settings import Gradient, SearchSettings
+from hwbench.search.supernet.settings import Gradient, HoldLimit, SearchSettings
 from hwbench.search.training import checkpoint
 from hwbench.search.training.batches import Batches, Normalisation, generator
 from hwbench.search.training.optimiser import WeightOptimiser, check_finite, cosine
@@ -48,11 +48,15 @@ class Splits(msgspec.Struct, frozen=True):
 
 
 class State(msgspec.Struct, frozen=True):
-    """How far a search is. `totals` are loss, right answers and images of the epoch so far."""
+    """How far a search is. `totals` are loss, right answers and images of the epoch so far.
+
+    `baseline` is REINFORCE's, `multiplier` that of a loss that holds a limit.
+    """
 
     step: int = 0
     architecture_steps: int = 0
     baseline: float | None = None
+    multiplier: float = 0.0
     totals: tuple[float, float, float] = (0.0, 0.0, 0.0)
     progress: tuple[Progress, ...] = ()
     history: tuple[Rows, ...] = ()
@@ -182,27 +186,32 @@ class SupernetSearch:
         number, by = self._state.architecture_steps, self.settings.architecture.by
         draws = generator(self.settings.seed, _STEPS, number)
         batch = self._held_out.batch(number)
-        baseline = self._state.baseline
+        baseline, multiplier = self._state.baseline, self._state.multiplier
         if isinstance(by, Gradient):
-            direction = gate_direction(self.supernet, self.alphas, batch, self._expectation, by, draws, self._ranks)
+            direction = gate_direction(
+                self.supernet, self.alphas, batch, self._expectation, by, draws, self._ranks, multiplier
+            )
         else:
             direction, baseline = reinforce_direction(
                 self.supernet, self.alphas, batch, self._source, by, baseline, draws, self._ranks
             )
         self._architecture.step(direction)
-        self._advance(architecture_steps=number + 1, baseline=baseline)
+        if isinstance(by, Gradient) and isinstance(by.loss, HoldLimit):
+            multiplier = by.loss.moved(multiplier, self._expected_us(draws))
+        self._advance(architecture_steps=number + 1, baseline=baseline, multiplier=multiplier)
+
+    def _expected_us(self, draws: torch.Generator) -> float:
+        return float(self._expectation.expected_us(self.alphas.softmax(1), draws))
 
     def _end_epoch(self, place: _Place, seconds: float) -> None:
         loss, right, images = self._state.totals
         draws = generator(self.settings.seed, _DRAWN_PATH, self._state.step)
-        probability = self.alphas.softmax(1)
-        expected = self._expectation.expected_us(probability, draws)
         progress = Progress(
             phase=place.phase, epoch=place.epoch, learning_rate=place.learning_rate, loss=loss / images,
-            accuracy=right / images, validation_accuracy=self._validate(), expected_latency_us=float(expected),
+            accuracy=right / images, validation_accuracy=self._validate(), expected_latency_us=self._expected_us(draws),
             entropy=gates.entropy(self.alphas), architecture_steps=self._state.architecture_steps, seconds=seconds,
         )  # fmt: skip
-        history = (*self._state.history, rounded(probability.numpy(), self._space))
+        history = (*self._state.history, rounded(self.alphas.softmax(1).numpy(), self._space))
         self._advance(totals=(0.0, 0.0, 0.0), progress=(*self._state.progress, progress), history=history)
 
     def _validate(self) -> float:

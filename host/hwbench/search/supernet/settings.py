@@ -67,7 +67,28 @@ class NoLatency(msgspec.Struct, frozen=True, tag="none", forbid_unknown_fields=T
     """L = CE; a limit is then held by the derivation alone."""
 
 
-LatencyLoss: TypeAlias = AddLinear | MulLog | NoLatency
+class HoldLimit(_Referred, frozen=True, tag="hold#limit"):
+    """L = CE + weight (E - reference) / reference with a weight that is found: the multiplier of E <= reference (ours).
+
+    It begins at 0 and moves by `rate` (E - reference) / reference after each architecture step, never below 0.
+    """
+
+    rate: float = 0.01
+
+    def __post_init__(self) -> None:
+        self._check_reference()
+        check("rate", self.rate > 0, "above 0")
+
+    def with_weight(self, weight: float) -> AddLinear:
+        """The loss while the multiplier has this value."""
+        return AddLinear(self.reference_us, weight)
+
+    def moved(self, weight: float, expected_us: float) -> float:
+        """The multiplier after a step at this expected latency."""
+        return max(0.0, weight + self.rate * (expected_us / self.known_reference_us - 1))
+
+
+LatencyLoss: TypeAlias = AddLinear | MulLog | HoldLimit | NoLatency
 
 
 class Reinforce(_Referred, frozen=True, tag="reinforce"):
@@ -174,7 +195,7 @@ class SearchSettings(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
         return msgspec.structs.replace(self, architecture=msgspec.structs.replace(self.architecture, by=by))
 
 
-_T = TypeVar("_T", bound=AddLinear | MulLog | NoLatency | Reinforce)
+_T = TypeVar("_T", bound=AddLinear | MulLog | HoldLimit | NoLatency | Reinforce)
 
 
 def _referred_to(one: _T, limit_us: float) -> _T:
