@@ -60,7 +60,7 @@ def _known(study: Study, offered: dict[str, Candidates], protocol: Protocol) -> 
         for targets in families(known):
             sources = [one for one in known if one not in targets]
             found += _under_budgets(study, sources, targets, candidates, asked)
-        yield {"candidates": name, "sure": sure, **_row(found)}
+        yield {"candidates": name, "certain_from": sure, **_row(found)}
 
 
 def _under_budgets(
