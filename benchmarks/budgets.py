@@ -41,13 +41,13 @@ def main() -> None:
     options = arguments.parse_args()
     study, split = open_study(SPACE), SPLITS[SPACE]
     folder = data_folder(None, (ACCURACY, CANDIDATES))
-    cells = _cells(study, f"{folder / ACCURACY.local}:{COLUMN}")
+    cells = cells_of(study, f"{folder / ACCURACY.local}:{COLUMN}")
     protocol = Protocol(seeds=options.seeds)
     if options.known:
         offered = {"all": cells, "MetaD2A": read_candidates(folder / CANDIDATES.local, study.matrix)}
         report("budgets_settings", {"rows": list(_known(study, offered, protocol))}, options.keep)
         return
-    found = _under_budgets(study, split.sources, split.targets, cells, protocol)
+    found = under_budgets(study, split.sources, split.targets, cells, protocol)
     targets = {target: _row([one for one in found if one.target == target]) for target in split.targets}
     document = {"protocol": msgspec.to_builtins(protocol), "wanted": WANTED, "all": _row(found), "targets": targets}
     report("budgets", document, options.keep)
@@ -59,11 +59,11 @@ def _known(study: Study, offered: dict[str, Candidates], protocol: Protocol) -> 
         asked, found = msgspec.structs.replace(protocol, sure=sure), []
         for targets in families(known):
             sources = [one for one in known if one not in targets]
-            found += _under_budgets(study, sources, targets, candidates, asked)
+            found += under_budgets(study, sources, targets, candidates, asked)
         yield {"candidates": name, "certain_from": sure, **_row(found)}
 
 
-def _under_budgets(
+def under_budgets(
     study: Study, sources: Sequence[str], targets: Sequence[str], candidates: Candidates, protocol: Protocol
 ) -> tuple[AtLimit, ...]:
     budgets = {target: np.nanquantile(study.matrix.column(target)[candidates.places], SHARES) for target in targets}
@@ -71,7 +71,7 @@ def _under_budgets(
     return under_limits(study, sources, limits_us, candidates, protocol)
 
 
-def _cells(study: Study, file: str) -> Candidates:
+def cells_of(study: Study, file: str) -> Candidates:
     """All architectures of the study with their accuracies."""
     found = accuracies.read(file, spaces.get(study.matrix.space)).of(architectures_of(study.matrix))
     places = np.flatnonzero(np.isfinite(found))

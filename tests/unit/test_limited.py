@@ -8,6 +8,7 @@ from pathlib import Path
 import msgspec
 import numpy as np
 import pytest
+from benchmarks import budgets
 from typer.testing import CliRunner
 
 from hwbench.cli.main import app
@@ -15,7 +16,7 @@ from hwbench.errors import DataError, UsageError
 from hwbench.spaces import nasbench201
 from hwbench.workflows.adapting.few_shot import Floats, GaussianProcess, Guess, Places
 from hwbench.workflows.reproducing.help_nas import PUBLISHED, read_candidates
-from hwbench.workflows.reproducing.help_study import Study
+from hwbench.workflows.reproducing.help_study import SPLITS, Study, open_study
 from hwbench.workflows.reproducing.limited import AtLimit, Candidates, Protocol, summaries, under_limits
 from tests.few_shot_pools import simulated_matrix
 
@@ -143,3 +144,15 @@ def test_help_exceeds_limits_that_measuring_three_holds(published: Path) -> None
     verified = document["summaries"][-1]
     assert (verified["way"], verified["held"], verified["most_measured"] <= 3) == ("verified", 15, True)
     assert verified["accuracy"] >= 71.31
+
+
+def test_budgets_of_a_published_target(published: Path) -> None:
+    """All six targets and more seeds in benchmarks/budgets.py."""
+    study, split = open_study("nasbench201", published), SPLITS["nasbench201"]
+    cells = budgets.cells_of(study, f"{published / budgets.ACCURACY.local}:{budgets.COLUMN}")
+    assert len(cells.places) == 15_625
+    found = budgets.under_budgets(study, split.sources, ("fpga",), cells, Protocol(seeds=1))
+    assert len(found) == 9
+    lost = [one.regret("verified") for one in found]
+    assert all(one.verified.holds and one.verified.measured <= 3 for one in found)
+    assert np.mean([regret for regret in lost if regret is not None]) <= budgets.WANTED["regret"]
