@@ -9,7 +9,7 @@ those whose mean coverage is within a hundredth of it. No target of HELP's test 
 from __future__ import annotations
 
 import itertools
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from typing import Any, Literal
 
 import msgspec
@@ -100,8 +100,7 @@ class Pool(msgspec.Struct, frozen=True):
 def _pools(space: str) -> Iterator[Pool]:
     study, split = open_study(space), SPLITS[space]
     known = (*split.sources, *split.validation)
-    for family in dict.fromkeys(_family(target) for target in known):
-        left_out = tuple(target for target in known if _family(target) == family)
+    for left_out in families(known):
         sources = [target for target in known if target not in left_out]
         yield _pool(study, space, "family", sources, left_out)
     yield _pool(study, space, "GPUs", [target for target in known if not target.startswith(GPUS)], GPU_TARGETS)
@@ -113,8 +112,12 @@ def _pool(study: Study, space: str, left_out: str, sources: list[str], targets: 
     return Pool(space, left_out, study.matrix, study.first, targets, prior, encoded)
 
 
-def _family(target: str) -> str:
-    return next((family for family in FAMILIES if target.startswith(family)), target)
+def families(known: Sequence[str]) -> tuple[tuple[str, ...], ...]:
+    """The targets, those of one device family together."""
+    found: dict[str, list[str]] = {}
+    for target in known:
+        found.setdefault(next((family for family in FAMILIES if target.startswith(family)), target), []).append(target)
+    return tuple(map(tuple, found.values()))
 
 
 def _runs(pool: Pool, settings: Settings, seeds: int) -> Iterator[Run]:

@@ -121,5 +121,29 @@ def help_(
         print_view(help_view(found))
 
 
+@app.command("help-nas")
+def help_nas(
+    samples: Annotated[int, typer.Option(min=3, help="Measurements that a predictor is adapted with.")] = 10,
+    picks: Annotated[PicksName, typer.Option(help="Who chooses these.")] = PicksName.active,
+    seeds: Annotated[int, typer.Option(min=1, help="Repetitions.")] = 5,
+    verify: Annotated[int, typer.Option(min=1, max=200, help="Candidates measured at a limit, at most.")] = 3,
+    data: Data = None,
+    json: Json = False,
+) -> None:
+    """HELP's search under latency limits, with and without measuring a few; exit code 1 when it falls short of HELP."""
+    from hwbench.reports.few_shot import help_nas_view
+    from hwbench.workflows.reproducing.help_nas import help_nas as workflow
+    from hwbench.workflows.reproducing.limited import Protocol
+
+    found = workflow(Protocol(samples, picks.value, seeds, verify), data)
+    more = {
+        "protocol": found.protocol,
+        "summaries": found.summaries,
+        "found": found.found,
+        "published": found.published,
+    }
+    say_reproduction(found, more, help_nas_view(found), json)
+
+
 def _names(text: str) -> tuple[str, ...] | None:
     return tuple(name.strip() for name in text.split(",") if name.strip()) or None

@@ -57,6 +57,8 @@ _FILES = (
     (_TFNAS, "latency_pkl/latency_gpu.pkl", "743b2d77331a7741eb5c4ff6b3728394e2145407c05bf69f0e0f614193ed2fd3"),
     (_ONE_PROXY, "latency.csv", "ecc911b8ffa51f8b99310f961cd7017397bbac8d646fd8437c07d9b1d4e02f57"),
     (_CELLS, "accuracy.csv", "f537adafa070415ed465be76e6e9fbc1704c89f4e7b3d454a9481d21c2b19672"),
+    (_HELP, "data/nasbench201/arch_generated_by_metad2a.txt",
+     "7681da3acbda6dbdb8301e3c72537d9edcfa1f22ba4f7e3e903686ff0ac6648c"),
     (_HELP, f"{_CELL_LATENCIES}/pixel3.pt", "cf1387da12e06b1d4541ce85f3ca4869d551084e09daf4acf024b6e21a80d465"),
     (_HELP, f"{_CELL_LATENCIES}/raspi4.pt", "2fae425c50bcaef7aacc5391244cd0af98bfc7fba689a8741e461cb18192f57c"),
     (_HELP, f"{_CELL_LATENCIES}/fpga.pt", "6a0333c1476a3ab039d8c39e5d42ac99efe9e7f3ff521289569013fa84233b28"),

@@ -175,7 +175,7 @@ def _one(
     tested = test_places(latency, options.test, study.first)
     if len(tested) < _FEWEST_TESTED:
         raise DataError(f"Only {len(tested)} architectures of {target} are left to test on.")
-    picked = _picked(study, options, predictor, latency, rng)
+    picked = picked_places(study, options, predictor, latency, rng)
     measured = np.concatenate([predictor.references, picked[~np.isin(picked, predictor.references)]])
     values = latency[measured]
     values = values if disturb is None else disturb(values, rng)
@@ -191,7 +191,9 @@ def _one(
     return spearman(guess.mean, truth), covered, error, seconds, len(measured)
 
 
-def _picked(study: Study, options: Options, predictor: Predictor, latency: Floats, rng: np.random.Generator) -> Places:
+def picked_places(
+    study: Study, options: Options, predictor: Predictor, latency: Floats, rng: np.random.Generator
+) -> Places:
     """The measured architectures: never one of the test set's 1000, except where the test is all architectures."""
     known = np.flatnonzero(np.isfinite(latency))
     if options.picked == "reference":
@@ -217,12 +219,17 @@ def _check(study: Study, options: Options, sources: Sequence[str], targets: Sequ
         study.matrix.column(name)
     if options.seeds < 1:
         raise UsageError("At least one seed is needed.")
+    check_references(study, options)
+    if options.picked == "active" and options.method not in _CHOOSING:
+        raise UsageError(f"{options.method} chooses no architectures.", hint="Use --picks random.")
+    if options.checkpoint is not None and options.method not in _TRAINED:
+        raise UsageError(f"{options.method} is not trained on a pool.", hint="Leave --checkpoint out.")
+
+
+def check_references(study: Study, options: Options) -> None:
+    """Raises UsageError when more reference architectures are asked for than there are."""
     if options.picked == "reference" and options.samples > len(study.references):
         raise UsageError(
             f"There are {len(study.references)} reference architectures, not {options.samples}.",
             hint="Take fewer samples, or other picks.",
         )
-    if options.picked == "active" and options.method not in _CHOOSING:
-        raise UsageError(f"{options.method} chooses no architectures.", hint="Use --picks random.")
-    if options.checkpoint is not None and options.method not in _TRAINED:
-        raise UsageError(f"{options.method} is not trained on a pool.", hint="Leave --checkpoint out.")
