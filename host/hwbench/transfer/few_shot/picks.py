@@ -1,7 +1,8 @@
 """Which architectures to measure next: greedy A-optimal design (Chaloner, Verdinelli 1995, section 2).
 
-Each pick is the one that lowers the mean variance over the pool most. Variances depend on where was measured and not
-on what, so a batch can be chosen before anything runs, and one by one gives the same picks.
+Each pick is the one that lowers the mean variance over the pool most, of latencies less their mean: an error that all
+share changes no order. Variances depend on where was measured and not on what, so a batch can be chosen before anything
+runs, and one by one gives the same picks.
 """
 
 from __future__ import annotations
@@ -46,6 +47,7 @@ def choose(
     if len(eligible) < count:
         eligible = np.arange(len(candidates))
     pool = mean_features(prior, prior.source_rows.take(np.arange(min(_POOL, len(prior.source_rows)))))
+    pool -= pool.mean(axis=0)
     known = np.zeros((0, pool.shape[1])) if measured is None else mean_features(prior, measured)
     noise = prior.settings.noise.mean
     return eligible[greedy(mean_features(prior, candidates.take(eligible)), pool, count, noise, known)[0]]
