@@ -33,8 +33,8 @@ GPU_TARGETS = ("1080ti_1", "titanx_32")
 SAMPLES = 10
 CENTRAL = 0.8
 NORMAL_90 = 1.645
-WIDENINGS = (1.0, 1.1, 1.2, 1.3, 1.45, 1.6, 1.8)
-WEIGHTS = (5.0, 10.0, 20.0, 50.0)
+WIDENINGS = (1.0, 1.2, 1.45, 1.6, 1.8, 2.0, 2.2, 2.5, 3.0, 4.0)
+WEIGHTS = (2.0, 3.0, 5.0, 10.0, 20.0, 50.0)
 VARIANTS: dict[str, dict[str, Any]] = {
     "default": {},
     "sources wider": {"sources": Range(0.1, 3)},
@@ -46,9 +46,9 @@ VARIANTS: dict[str, dict[str, Any]] = {
     "simulated narrower": {"simulated": Range(0.003, 1, 0.3)},
     "kernels wider": {"kernels": Range(0.01, 1)},
     "kernels narrower": {"kernels": Range(0.001, 0.1)},
-    "less noise": {"noise": Range(0.0001, 0.5)},
+    "less noise": {"noise": Range(0.001, 0.5)},
     "more noise": {"noise": Range(0.001, 1.5)},
-    "more noise and narrower counts": {"noise": Range(0.001, 1.5), "counts": Range(0.003, 1, 0.5)},
+    "smaller noise too": {"noise": Range(0.0001, 1)},
     "slope surer": {"slope": 0.8, "slope_variance": 0.1},
     "scale looser": {"rate": 0.1},
     "scale tighter": {"rate": 1.0},

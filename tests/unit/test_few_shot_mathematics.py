@@ -75,6 +75,9 @@ def test_bank_is_standard_and_residuals_have_no_mean_part() -> None:
 
 def test_scales_hold_on_the_reference_and_constants_vanish() -> None:
     values = np.hstack([RNG.normal(3, [1, 5], size=(50, 2)), np.full((50, 1), 2.0)])
+    deviation = scaling.by_deviation(values).apply(values)
+    assert deviation.std(axis=0) == pytest.approx([1, 1, 0])
+    assert deviation.mean(axis=0) == pytest.approx(np.zeros(3), abs=1e-12)
     for scale in (scaling.by_norm(values), scaling.by_column(values)):
         applied = scale.apply(values)
         assert (applied**2).sum(axis=1).mean() == pytest.approx(1)
@@ -96,8 +99,8 @@ def test_principal_directions_are_those_of_the_residuals() -> None:
 
 def test_draws_cover_their_ranges_and_have_one_regime_each() -> None:
     found = draws_of(DEFAULT, (0.6, 0.2, 0.2))
-    assert found.noise.min() >= 0.001
-    assert found.noise.max() <= 0.5
+    assert found.noise.min() >= DEFAULT.noise.low
+    assert found.noise.max() <= DEFAULT.noise.high
     by_regime = found.variances[:, 3:].reshape(DEFAULT.draws, 3, 3)
     assert ((by_regime > 0).any(axis=2).sum(axis=1) == 1).all()
     shares = (by_regime > 0).any(axis=2).mean(axis=0)
@@ -111,10 +114,10 @@ def test_components_are_those_of_whole_covariances(prior: Prior) -> None:
     target = RNG.normal(size=7)
     covariances = evidence.draw_covariances(prior, measured)
     found = evidence.components(covariances, measured.bases, target, 0.75, 0.2)
-    draws = len(covariances)
+    draws, bases = len(covariances), measured.bases.shape[1]
     assert found.measurements == 7
-    for base, draw in ((0, 3), (2, 5), (5, 9)):
-        line = measured.bases[:, base] if base < 5 else np.zeros(7)
+    for base, draw in ((0, 3), (2, 5), (bases, 9)):
+        line = measured.bases[:, base] if base < bases else np.zeros(7)
         whole = covariances[draw] + 0.2 * np.outer(line, line)
         residual = target - 0.75 * line
         number = base * draws + draw
@@ -232,6 +235,26 @@ def test_greedy_design_is_exact_and_one_by_one_is_the_batch() -> None:
         assert again[0] == chosen[count]
 
 
+def test_mean_features_give_the_average_covariance(prior: Prior) -> None:
+    averaged = msgspec.structs.replace(prior, mean_variances=prior.draws.variances.mean(axis=0))
+    some, settings = prior.source_rows.take(np.arange(9)), prior.settings
+    features = picks.mean_features(averaged, some)
+    covariance = evidence.draw_covariances(prior, some).mean(axis=0) - prior.draws.noise.mean() * np.eye(9)
+    second_moment = settings.slope**2 + settings.slope_variance
+    for base in some.bases.T:
+        covariance += second_moment * np.outer(base, base) / (1 + some.bases.shape[1])
+    assert features @ features.T == pytest.approx(covariance)
+
+
+def test_picks_after_measurements_repeat_none_of_their_knowledge(prior: Prior) -> None:
+    rows = prior.source_rows
+    offered = rows.take(np.arange(60))
+    first = picks.choose(prior, offered, 6)
+    again = picks.choose(prior, offered, 6, offered.take(first))
+    assert not set(first.tolist()) & set(again.tolist())
+    assert picks.choose(prior, offered, 12).tolist() == [*first.tolist(), *again.tolist()]
+
+
 def test_intervals_cover_draws_from_the_prior(prior: Prior) -> None:
     """Targets drawn from the model itself: 90 % intervals without widening hold 90 % of new measurements."""
     settings = msgspec.structs.replace(DEFAULT, draws=16, rate=1.0, widening=1.0, widening_weight=1e9)
@@ -267,6 +290,27 @@ def test_outlook_sees_diminishing_returns(prior: Prior) -> None:
     assert gains[0] > gains[-1]
     assert stopping.enough(expected)
     assert not stopping.enough(stopping.Outlook(3, 0.9, 0.95))
+
+
+def test_limits_are_macs_traffic_and_launches() -> None:
+    from hwbench.spaces.ops import INPUT, Activate, Conv
+
+    conv = Conv("c", INPUT, (8, 8, 16), 32)
+    table = table_of([(conv, Activate("a", "c", (8, 8, 32), "relu")), ()])
+    assert table.limits().tolist() == [[conv.macs, 8 * 8 * (16 + 32) + 2 * 8 * 8 * 32, 2], [0, 0, 0]]
+
+
+@pytest.mark.parametrize("limit", range(3))
+def test_a_target_at_a_limit_is_learnt_at_once(limit: int) -> None:
+    """Launch-bound, for one, from sources that are something else."""
+    matrix = simulated_matrix("fbnet-cifar-r32-c100", 400, 3)
+    known = prior_of(matrix)
+    rows = known.source_rows
+    latency = 1000 + 10 * rows.bases[:, 4 + limit]
+    found = posterior.posterior_of(known, rows.take(np.arange(10)), latency[:10])
+    assert spearman(found.mean(rows), latency) > 0.95
+    base = np.argmax(found.base_weights)
+    assert abs(np.corrcoef(rows.bases[:, base], latency)[0, 1]) > 0.95
 
 
 def test_kernels_alike_cost_alike() -> None:

@@ -34,6 +34,10 @@ class KernelTable(msgspec.Struct, frozen=True):
         found: NDArray[np.bool_] = (self.groups > 1) & (self.groups == self.in_channels)
         return found
 
+    def limits(self) -> Floats:
+        """What each part costs where one thing alone takes time: MACs, values moved, kernels launched; (parts, 3)."""
+        return self.per_part(np.stack([self.macs * (self.weights > 0), self.moved, np.ones(len(self.macs))], axis=1))
+
     def per_part(self, values: Floats) -> Floats:
         """Sums of kernel values, shape (kernels, k), over each part's kernels: shape (parts, k)."""
         found = np.zeros((self.parts, values.shape[1]))

@@ -1,7 +1,8 @@
 """Which architectures to measure next: greedy A-optimal design (Chaloner, Verdinelli 1995, section 2).
 
-Each pick is the one that lowers the mean variance over the pool most. Variances depend on where was measured and not
-on what, so a batch can be chosen before anything runs, and one by one gives the same picks.
+Each pick is the one that lowers the mean variance over the pool most, of latencies less their mean: an error that all
+share changes no order. Variances depend on where was measured and not on what, so a batch can be chosen before anything
+runs, and one by one gives the same picks.
 """
 
 from __future__ import annotations
@@ -46,18 +47,24 @@ def choose(
     if len(eligible) < count:
         eligible = np.arange(len(candidates))
     pool = mean_features(prior, prior.source_rows.take(np.arange(min(_POOL, len(prior.source_rows)))))
+    pool -= pool.mean(axis=0)
     known = np.zeros((0, pool.shape[1])) if measured is None else mean_features(prior, measured)
     noise = prior.settings.noise.mean
     return eligible[greedy(mean_features(prior, candidates.take(eligible)), pool, count, noise, known)[0]]
 
 
 def mean_features(prior: Prior, encoded: Encoded) -> Floats:
-    """Features whose inner products are the prior mean covariance, shape (n, k)."""
+    """Features whose inner products are the covariance averaged over draws and bases, shape (n, k).
+
+    One base or none is the target's, each equally probable. Its slope counts with its second moment: the scale of
+    what will be measured is unknown, so the slope's prior mean says nothing about it.
+    """
     settings = prior.settings
+    slope = settings.slope**2 + settings.slope_variance
     return np.hstack(
         [
             np.full((len(encoded), 1), np.sqrt(settings.constant)),
-            np.sqrt(settings.slope_variance) * encoded.bases[:, :1],
+            np.sqrt(slope / (1 + encoded.bases.shape[1])) * encoded.bases,
             *(np.sqrt(v) * group for v, group in zip(prior.mean_variances, encoded.groups, strict=True)),
         ]
     )
@@ -68,26 +75,23 @@ def greedy(
 ) -> tuple[NDArray[np.int64], Floats]:
     """Picks among `candidates` (n, k), and the mean variance over `pool` (m, k) before and after each.
 
-    Weights are standard normal, so `measured` (l, k) condition them first.
+    Weights are standard normal, and `measured` (l, k) condition them first. Rows are made orthogonal one by one, as in
+    a pivoted Cholesky factorisation, so the candidates' whole covariance is never needed.
     """
-    within, across = candidates @ candidates.T, pool @ candidates.T
-    variance = (pool**2).sum(axis=1)
-    if len(measured):
-        gram = np.linalg.inv(measured @ measured.T + noise * np.eye(len(measured)))
-        to_candidates, to_pool = candidates @ measured.T, pool @ measured.T
-        within = within - to_candidates @ gram @ to_candidates.T
-        across = across - to_pool @ gram @ to_candidates.T
-        variance = variance - ((to_pool @ gram) * to_pool).sum(axis=1)
-    picks: list[int] = []
-    remaining = [float(variance.mean())]
-    for _ in range(min(count, len(candidates))):
-        gains = (across**2).mean(axis=0) / (np.diagonal(within) + noise)
-        gains[picks] = -1
-        pick = int(gains.argmax())
-        picks.append(pick)
+    rows = np.vstack([measured, candidates])
+    own, across = (rows**2).sum(axis=1), pool @ rows.T
+    remaining = [float((pool**2).sum(axis=1).mean())]
+    columns: list[Floats] = []
+    picks = list(range(len(measured)))
+    for step in range(len(measured) + min(count, len(candidates))):
+        gains = (across**2).mean(axis=0) / (own + noise)
+        if step >= len(measured):
+            gains[picks] = -1
+            picks.append(int(gains.argmax()))
+        pick = picks[step]
         remaining.append(remaining[-1] - float(gains[pick]))
-        column, shared = within[:, pick].copy(), across[:, pick].copy()
-        total = column[pick] + noise
-        within -= np.outer(column, column) / total
-        across -= np.outer(shared, column) / total
-    return np.array(picks, np.int64), np.array(remaining)
+        column = rows @ rows[pick] - sum((done[pick] * done for done in columns), np.zeros(len(rows)))
+        columns.append(column / np.sqrt(own[pick] + noise))
+        across = across - np.outer(across[:, pick], columns[-1]) / np.sqrt(own[pick] + noise)
+        own = own - columns[-1] ** 2
+    return np.array(picks[len(measured) :], np.int64) - len(measured), np.array(remaining[len(measured) :])

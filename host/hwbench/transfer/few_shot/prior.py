@@ -2,9 +2,9 @@
 
     standardised latency = constant + slope * base + sum over groups of sqrt(variance) * features . weights + noise
 
-with standard normal weights. The base is the sources' mean function, one source, or nothing; the groups are the
-sources' residuals, simulated devices, kernels, and per execution regime operator counts, totals and layers. Variances
-are Sobol draws, each of which has one regime.
+with standard normal weights. The base is the sources' mean function, one source, a limit of the roofline (the MACs, the
+traffic or the launches alone), or nothing; the groups are the sources' residuals, simulated devices, kernels, and per
+execution regime operator counts, totals and layers. Variances are Sobol draws, each of which has one regime.
 """
 
 from __future__ import annotations
@@ -34,7 +34,7 @@ _VIEWS = ("layers", "counts", "totals")
 
 
 class Encoded(msgspec.Struct, frozen=True):
-    """Architectures as the prior sees them: `bases` (n, 1 + sources), and `groups` (n, k) each."""
+    """Architectures as the prior sees them: `bases` (n, 1 + sources + limits), and `groups` (n, k) each."""
 
     bases: Floats
     groups: tuple[Floats, ...]
@@ -55,11 +55,12 @@ class Draws(msgspec.Struct, frozen=True):
 
 
 class _Parts(msgspec.Struct, frozen=True):
-    """Linear maps of part sums, one per regime: simulated devices side by side with kernels."""
+    """Linear maps of part sums. `values` (parts, k): simulated devices, limits and kernels side by side."""
 
     values: Floats
     simulated: tuple[Floats, ...]
     offset: Floats
+    limits: Scaling
     kernels: Scaling
 
 
@@ -155,20 +156,22 @@ def _encode(
 ) -> Encoded:
     views = description.views(architectures)
     bases = bank.bases(_features(views, design))
+    residuals = bank.residuals(bases)
     if parts is None:
         nothing = np.zeros((len(bases), 1))
         simulated, kernels = nothing, nothing
     else:
         sums = description.sums(parts.values, architectures)
-        columns = parts.simulated[0].shape[0]
-        simulated = sum((s[:, :columns] @ w for s, w in zip(sums, parts.simulated, strict=True)), parts.offset)
-        kernels = parts.kernels.apply(sums[0][:, columns:])
+        simulated = sum((s[:, :_DEVICES] @ w for s, w in zip(sums, parts.simulated, strict=True)), parts.offset)
+        limits, kernels = np.split(sums[0][:, _DEVICES:], [len(parts.limits.centre)], axis=1)
+        bases = np.hstack([bases, parts.limits.apply(limits)])
+        kernels = parts.kernels.apply(kernels)
     by_regime = [
         scale.apply(getattr(view, name))
         for view, scales in zip(views, scalings, strict=True)
         for name, scale in zip(_VIEWS, scales, strict=True)
     ]
-    return Encoded(bases, (bank.residuals(bases), simulated, kernels, *by_regime))
+    return Encoded(bases, (residuals, simulated, kernels, *by_regime))
 
 
 def _features(views: Sequence[View], design: Sequence[tuple[Scaling, Scaling]]) -> Floats:
@@ -189,13 +192,13 @@ def _parts_of(description: Description, rows: NDArray[np.float64]) -> _Parts | N
     rng = np.random.default_rng(0)
     costs = simulate.device_costs(table, _DEVICES, rng)
     regime = rng.integers(0, len(description.regimes), _DEVICES)
-    kernels = kernel_process.part_features(table)
-    values = np.hstack([costs, kernels])
+    values = np.hstack([costs, table.limits(), kernel_process.part_features(table)])
     sums = description.sums(values, rows)
     latency = np.stack([sums[r][:, device] for device, r in enumerate(regime)], axis=1)
     weights, offset = principal_directions(latency, _DIRECTIONS)
     simulated = tuple(weights * (regime == number)[:, None] for number in range(len(sums)))
-    return _Parts(values, simulated, offset, scaling.by_norm(sums[0][:, _DEVICES:]))
+    limits, kernels = np.split(sums[0][:, _DEVICES:], [table.limits().shape[1]], axis=1)
+    return _Parts(values, simulated, offset, scaling.by_deviation(limits), scaling.by_norm(kernels))
 
 
 def principal_directions(latency: Floats, directions: int) -> tuple[Floats, Floats]:

@@ -26,9 +26,15 @@ def by_norm(values: Floats) -> Scaling:
     return Scaling(centre, np.full(values.shape[1], 1 / norm if norm > 1e-9 else 0.0))
 
 
-def by_column(values: Floats) -> Scaling:
-    """Each column centred with the same deviation, rows of mean squared norm 1."""
+def by_deviation(values: Floats) -> Scaling:
+    """Each column centred, with deviation 1."""
     centre, deviation = values.mean(axis=0), values.std(axis=0)
     varies = deviation > 1e-9 * np.maximum(np.abs(centre), 1)
-    factor = np.where(varies, 1 / np.where(varies, deviation, 1), 0) / np.sqrt(max(varies.sum(), 1))
-    return Scaling(centre, factor)
+    return Scaling(centre, np.where(varies, 1 / np.where(varies, deviation, 1), 0))
+
+
+def by_column(values: Floats) -> Scaling:
+    """Each column centred with the same deviation, rows of mean squared norm 1."""
+    found = by_deviation(values)
+    varying = int((found.factor > 0).sum())
+    return Scaling(found.centre, found.factor / np.sqrt(max(varying, 1)))

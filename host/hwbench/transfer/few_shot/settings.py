@@ -35,7 +35,7 @@ class Settings(msgspec.Struct, frozen=True):
     layers: Range = Range(0.001, 0.05)
     simulated: Range = Range(0.01, 3, 0.3)
     kernels: Range = Range(0.003, 0.3)
-    noise: Range = Range(0.001, 0.5)
+    noise: Range = Range(0.001, 1)
     constant: float = 4.0
     slope: float = 0.75
     slope_variance: float = 0.2
@@ -47,8 +47,8 @@ class Settings(msgspec.Struct, frozen=True):
     draws: int = 256
     # Intervals are wider than the posterior by this factor; it counts as so many measurements against the
     # target's own leave-one-out errors.
-    widening: float = 1.8
-    widening_weight: float = 10.0
+    widening: float = 3.0
+    widening_weight: float = 2.0
 
 
 DEFAULT = Settings()
