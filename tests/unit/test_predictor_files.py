@@ -46,7 +46,7 @@ Predictors = dict[str, Path]
 def predictors(tmp_path_factory: pytest.TempPathFactory) -> Predictors:
     """Of one simulated device, by each method."""
     folder = tmp_path_factory.mktemp("predictors")
-    matrix.save(simulated_matrix(CHAIN, 300, 6, 0.01, seed=8), folder / "m.json")
+    matrix.save(simulated_matrix(CHAIN, 300, 6, 0.01), folder / "m.json")
     quick = msgspec.structs.replace(HELP, width=16, query=16, episodes=10)
     with pytest.MonkeyPatch.context() as patch:
         patch.setenv("XDG_CACHE_HOME", str(folder / "cache"))

@@ -146,7 +146,7 @@ class Breeding:
         assert not keep_all(self._limits, archs).any()
         for limit in self._limits:
             if limit.quantity.total() is not None:
-                refuse_unreachable(self._space, limit, smallest(self._space, limit.quantity)[1])
+                refuse_unreachable(self._space, limit, smallest(self._space, limit.quantity, limit.most)[1])
         reached = ", ".join(
             f"{limit.quantity.name} down to {limit.quantity.text(float(limit.quantity.of(archs).min()))}"
             for limit in self._limits

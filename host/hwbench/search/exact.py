@@ -74,8 +74,8 @@ def every(space: Space) -> Iterator[Architectures]:
         yield groups.numbered(start, min(start + _AT_ONCE, groups.size))
 
 
-def smallest(space: Space, quantity: Quantity) -> tuple[NDArray[np.uint8], float]:
-    """The architecture with the smallest value and that value."""
+def smallest(space: Space, quantity: Quantity, enough: float = -np.inf) -> tuple[NDArray[np.uint8], float]:
+    """The architecture with the smallest value and that value; any whose value is at most `enough` will do."""
     total = quantity.total()
     if total is None:
         parts = [(archs, quantity.of(archs)) for archs in every(space)]
@@ -87,7 +87,7 @@ def smallest(space: Space, quantity: Quantity) -> tuple[NDArray[np.uint8], float
     # By rising bound, until no bound is below the best value seen.
     for picks in _checked(ranked(_nothing(offers), [-values for values in offers], 0.0), _MOST_CHECKED):
         bound = total.fixed + sum(float(values[pick]) for values, pick in zip(offers, picks, strict=True))
-        if lowest is not None and bound >= lowest[1] * (1 - _SLACK):
+        if lowest is not None and (lowest[1] <= enough or bound >= lowest[1] * (1 - _SLACK)):
             break
         (arch,) = groups.architectures(picks)
         value = float(quantity.of(arch)[0])
@@ -110,7 +110,7 @@ class _Additive:
 
     def best(self, count: int) -> Architectures:
         for limit in self._limits:
-            refuse_unreachable(self._space, limit, smallest(self._space, limit.quantity)[1])
+            refuse_unreachable(self._space, limit, smallest(self._space, limit.quantity, limit.most)[1])
         candidates = _checked(self._candidates(), _MOST_CHECKED if len(self._limits) <= 1 else _MOST_SOLVED)
         kept: list[NDArray[np.uint8]] = []
         size = count
