@@ -349,7 +349,7 @@ def test_the_command_on_a_device(tmp_path: Path, monkeypatch: pytest.MonkeyPatch
     assert done.exception is not None
     assert getattr(done.exception, "exit_code", None) == 130
     shown = text(*words, "--resume")
-    assert "15 whole networks were measured on the target: 10 picked, 3 held out, 2 repeated" in shown
+    assert "15 whole networks were measured on the target: 10 picked, 3 held out, 2 repeated; " in shown
     assert "which are few" in shown
     assert "measured again" in shown
     assert "with its own second run" in shown

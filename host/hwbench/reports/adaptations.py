@@ -73,8 +73,8 @@ def _measured_line(found: Predictor) -> str:
         if number
     ]
     verb = "whole networks were measured on the target" if found.origin else "latencies of the target were looked at"
-    took = "" if found.seconds is None else f" in {duration(found.seconds)}"
-    return f"{counted.total} {verb}{took}: {', '.join(parts)}"
+    took = "" if found.seconds is None else f"; {duration(found.seconds)}"
+    return f"{counted.total} {verb}: {', '.join(parts)}{took}"
 
 
 def _agreement_line(found: Agreed) -> str:
