@@ -91,6 +91,8 @@ def test_networks_are_measured_fitted_and_checked_in_other_launches(
         assert hashlib.sha256(data).hexdigest() == samples.sha256
         assert gzip.decompress(data)
     assert len(predictor.samples) == 2
+    assert predictor.seconds is not None
+    assert 0 < predictor.seconds < found.seconds.adapt
 
 
 def test_the_predictor_of_a_device_knows_networks_that_were_never_measured(tmp_path: Path) -> None:
@@ -320,7 +322,8 @@ def test_the_command_on_a_file(columns: Path, tmp_path: Path) -> None:
     assert found["measurements"]["total"] == 10 + found["measurements"]["held_out"]
     assert found["agreement"]["lower"] <= found["agreement"]["spearman"] <= 1
     assert found["prospect"]["more"] % 3 == 0
-    assert set(found["seconds"]) == {"meta", "adapt"}
+    assert set(found["seconds"]) == {"meta", "adapt", "measure"}
+    assert found["seconds"]["measure"] is None
     with pytest.raises(UsageError, match="exists already"):
         run(*words)
     shown = text(*words, "--overwrite", "--samples", 12)
@@ -346,7 +349,7 @@ def test_the_command_on_a_device(tmp_path: Path, monkeypatch: pytest.MonkeyPatch
     assert done.exception is not None
     assert getattr(done.exception, "exit_code", None) == 130
     shown = text(*words, "--resume")
-    assert "15 whole networks were measured on the target: 10 picked, 3 held out, 2 repeated" in shown
+    assert "15 whole networks were measured on the target: 10 picked, 3 held out, 2 repeated; " in shown
     assert "which are few" in shown
     assert "measured again" in shown
     assert "with its own second run" in shown

@@ -18,7 +18,8 @@ from hwbench.tables import imported, lookup, matrix
 from hwbench.tables.lookup import Row
 from hwbench.tables.matrix import Column, LatencyMatrix
 from hwbench.workflows import verify as verifying
-from tests.conftest import Hwbench
+from tests.adaptations import WeighingDevice, weighed_pool
+from tests.conftest import TINY, Hwbench
 from tests.table_files import block_table
 from tests.unit.test_tables import SPACE, make_table, measurement
 
@@ -209,3 +210,13 @@ def test_without_files_the_pool_that_comes_with_hwbench_is_taken(
     chosen = hwbench.choose_proxy([], Path(path.stem), space_name=table.space)
     assert len(chosen.candidates) == 2
     assert chosen.target == path
+
+
+def test_what_an_adaptation_measured_is_a_target(pool: Path, tmp_path: Path) -> None:
+    known = weighed_pool(tmp_path)
+    adapted = hwbench.adapt(known, device=WeighingDevice(), output=tmp_path / "p.json")
+    found = hwbench.choose_proxy(known, adapted.path, networks=300)
+    assert (found.measured, found.unknown) == (13, 0)
+    assert found.candidates[0].expected > 0.8
+    with pytest.raises(Incomparable, match=rf"p\.json holds networks of {TINY}, not of nasbench201"):
+        hwbench.choose_proxy([pool], adapted.path)

@@ -26,6 +26,7 @@ from hwbench.tables.source import Latencies
 from hwbench.workflows.deploying.deployable import load_trained, trial_of
 from hwbench.workflows.deploying.deployed import Predicted
 from hwbench.workflows.deploying.plan import Form, plan_forms
+from tests.adaptations import WeighingDevice, weighed_pool
 from tests.conftest import TINY
 from tests.table_files import block_table, mutate
 from tests.trained import large
@@ -240,3 +241,32 @@ def test_what_a_source_may_say(weights: Path) -> None:
     for wrong in (0.0, -1.0, float("nan")):
         with pytest.raises(DataError, match="The predictor predicts"):
             predicted(Source(wrong, 20.0))
+
+
+def test_a_predictor_predicts_the_file_of_the_target_it_was_measured_on(weights: Path, tmp_path: Path) -> None:
+    device, options = WeighingDevice(), hwbench.MeasureOptions(precision="int8")
+    path = hwbench.adapt(weighed_pool(tmp_path), device=device, options=options, output=tmp_path / "p.json").path
+    words = ([path], None, device, hwbench.MeasureOptions(cache="warm"), "standard")
+    (planned,) = plan_forms(load_trained(weights), [], *words)
+    expected = hwbench.latency_source(path).predict(ARCHITECTURE)
+    assert planned.form == Form("litert", "int8")
+    assert planned.predicted is not None
+    assert planned.predicted.source == str(path)
+    assert planned.predicted.value_us == pytest.approx(float(expected.mean_us[0]))
+    assert planned.predicted.upper_us == pytest.approx(float(expected.upper_us[0]))
+    assert (planned.bench.options.precision, planned.bench.options.preset) == ("int8", "standard")
+    with pytest.raises(UsageError, match=r"p\.json predicts LiteRT int8, which is not deployed"):
+        plan_forms(load_trained(weights), [Form()], *words)
+    with pytest.raises(Incomparable, match=r"p\.json belongs to another target: .*runner was still-1, is"):
+        deploy(weights, tables=[path])
+
+
+def test_a_predictor_of_a_file_names_no_target(weights: Path, tmp_path: Path) -> None:
+    known = weighed_pool(tmp_path)
+    path = hwbench.adapt(known[:2], target=str(known[2]), output=tmp_path / "p.json").path
+    words = ([path], None, LocalDevice(), hwbench.MeasureOptions(cache="warm"), None)
+    (planned,) = plan_forms(load_trained(weights), [Form("litert", "int8")], *words)
+    assert planned.predicted is not None
+    assert planned.predicted.source == str(path)
+    with pytest.raises(UsageError, match=r"p\.json does not say of which engine and precision it is"):
+        plan_forms(load_trained(weights), [], *words)

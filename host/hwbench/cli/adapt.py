@@ -132,6 +132,6 @@ def _document(result: AdaptResult) -> dict[str, object]:
         "agreement": found.agreement,
         "ceiling": found.ceiling,
         "prospect": found.prospect,
-        "seconds": result.seconds,
+        "seconds": {"meta": result.seconds.meta, "adapt": result.seconds.adapt, "measure": found.seconds},
         "notes": found.notes,
     }

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from hwbench.cli.exchange import OverwriteOption
-from hwbench.cli.opened import device_of_table
+from hwbench.cli.opened import device_of
 from hwbench.cli.options import (
     AllowOption,
     CacheName,
@@ -38,7 +38,7 @@ if TYPE_CHECKING:
 def deploy(
     weights: Annotated[Path, typer.Argument(help="A safetensors file of a trained network, as a search leaves it.")],
     table: Annotated[
-        list[Path] | None, typer.Option(help="A table that predicts the latency of one of the files; can be repeated.")
+        list[Path] | None, typer.Option(help="A table or predictor of one of the files' latency; can be repeated.")
     ] = None,
     engine: Annotated[
         list[EngineName] | None, typer.Option(help="Engine to write a file for; can be repeated. Default: the tables'.")
@@ -111,14 +111,13 @@ def deploy(
 def _device(
     tables: tuple[Path, ...], name: str | None, python: Path | None, allow: list[str]
 ) -> AbstractContextManager[Device]:
-    """The device that was named, else the one of the first measured table, else the usual one."""
-    from hwbench import files
+    """The device that was named, else the one of the first measured table or predictor, else the usual one."""
     from hwbench.devices import find
-    from hwbench.tables import lookup
+    from hwbench.workflows.deploying.plan import measured_on
 
-    measured = next((path for path in tables if files.kind_of(path) == lookup.KIND), None)
-    if measured is not None:
-        return device_of_table(measured, name, python, allow)
+    for path in tables:
+        if (known := measured_on(path)) is not None:
+            return device_of(known, name, python, allow)
     return closing(find(name, python, allow=allow))
 
 

@@ -6,7 +6,7 @@ from rich.console import Group, RenderableType
 from rich.table import Table
 from rich.text import Text
 
-from hwbench.reports.units import latency, measured, percent, signed_percent
+from hwbench.reports.units import duration, latency, measured, percent, signed_percent
 from hwbench.tables.source import Prediction
 from hwbench.transfer.few_shot.stopping import ENOUGH
 from hwbench.transfer.predictor_file import AdaptedProxy, Agreed, HeldOut, Predictor
@@ -73,7 +73,8 @@ def _measured_line(found: Predictor) -> str:
         if number
     ]
     verb = "whole networks were measured on the target" if found.origin else "latencies of the target were looked at"
-    return f"{counted.total} {verb}: {', '.join(parts)}"
+    took = "" if found.seconds is None else f"; {duration(found.seconds)}"
+    return f"{counted.total} {verb}: {', '.join(parts)}{took}"
 
 
 def _agreement_line(found: Agreed) -> str:

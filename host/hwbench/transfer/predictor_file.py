@@ -147,7 +147,8 @@ class Predictor(msgspec.Struct, frozen=True):
     """A model of a target from the networks `measured`, and what is known of how good it is.
 
     `origin` is None where the target is a column of a file. `ceiling` is the expected Spearman of the target with its
-    own second run over the space, None where its noise is not known.
+    own second run over the space, None where its noise is not known. `seconds` is what measuring took, the writing of
+    models included; None where nothing was measured.
     """
 
     space: str
@@ -165,6 +166,7 @@ class Predictor(msgspec.Struct, frozen=True):
     prospect: Prospect | None = None
     samples: tuple[SamplesFile, ...] = ()
     notes: tuple[str, ...] = ()
+    seconds: Annotated[float, Meta(ge=0)] | None = None
 
     @property
     def metric(self) -> str:

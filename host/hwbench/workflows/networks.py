@@ -16,6 +16,7 @@ from hwbench.models.formats import FORMATS, Delegate, Engine, Precision
 from hwbench.records import DeviceRecord, Target
 from hwbench.spaces.space import Architectures, Space
 from hwbench.tables.lookup import LookupTable
+from hwbench.transfer.predictor_file import Origin
 from hwbench.workflows.model_rows import anchor_models, exporting, network_models, write_rows
 from hwbench.workflows.settings import MeasureOptions, baseline_store, campaign_settings, target_of
 
@@ -31,13 +32,16 @@ class Bench(msgspec.Struct, frozen=True):
     options: MeasureOptions
 
 
-def bench_of(table: LookupTable, path: Path, device: Device | None, preset: str | None, seed: int) -> Bench:
-    """Where the table was measured. Raises Incomparable when the device is now another target, naming the fields."""
-    found = bench_for(device or LocalDevice(), _options(table, preset, seed))
-    fields = [name for name in Target.__struct_fields__ if getattr(table.target, name) != getattr(found.target, name)]
+def bench_of(known: LookupTable | Origin, path: Path, device: Device | None, preset: str | None, seed: int) -> Bench:
+    """Where the table or predictor of a file was measured.
+
+    Raises Incomparable when the device is now another target, naming the fields.
+    """
+    found = bench_for(device or LocalDevice(), _options(known, preset, seed))
+    fields = [name for name in Target.__struct_fields__ if getattr(known.target, name) != getattr(found.target, name)]
     if fields:
         described = "; ".join(
-            f"{name} was {getattr(table.target, name)}, is {getattr(found.target, name)}" for name in fields
+            f"{name} was {getattr(known.target, name)}, is {getattr(found.target, name)}" for name in fields
         )
         raise Incomparable(f"{path} belongs to another target: {described}.", hint="Measure where it was measured.")
     return found
@@ -88,14 +92,14 @@ def measure_rows(
     return campaign
 
 
-def _options(table: LookupTable, preset: str | None, seed: int) -> MeasureOptions:
-    target = table.target
+def _options(known: LookupTable | Origin, preset: str | None, seed: int) -> MeasureOptions:
+    target = known.target
     precision: Precision = "int8" if target.precision == "int8" else "fp32"
     engine: Engine = "executorch" if target.engine.name == "executorch" else "litert"
-    delegate: Delegate = next((known for known in FORMATS[engine].delegates if known == target.delegate), "xnnpack")
+    delegate: Delegate = next((one for one in FORMATS[engine].delegates if one == target.delegate), "xnnpack")
     cores = () if " of " in target.cores else tuple(int(core) for core in target.cores.split(","))
     return MeasureOptions(
-        preset=preset or table.preset,
+        preset=preset or known.preset,
         precision=precision,
         delegate=delegate,
         threads=target.threads,

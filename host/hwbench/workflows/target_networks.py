@@ -18,8 +18,9 @@ from hwbench.measure.session import Session
 from hwbench.measure.statistics import Floats
 from hwbench.records import EMULATED, DeviceRecord, Target
 from hwbench.spaces.space import Architectures, Space
-from hwbench.tables import matrix
+from hwbench.tables import matrix, opening
 from hwbench.tables.lookup import LaunchRecord, SamplesFile, default_name
+from hwbench.transfer import predictor_file
 from hwbench.workflows import verify as verifying
 from hwbench.workflows.networks import bench_for, measure
 from hwbench.workflows.profile import DEFAULT_FOLDER, launch_records, session_folder, write_samples
@@ -122,7 +123,7 @@ def load(path: Path) -> TargetNetworks:
 
 
 def read_networks(path: Path, space: Space) -> Networks:
-    """Networks of a target, of a verification, or of a matrix of one target.
+    """Networks of a target, of a verification, of an adaptation, or of a matrix of one target.
 
     Raises DataError for others, Incomparable for those of another space or of an emulated device.
     """
@@ -131,15 +132,16 @@ def read_networks(path: Path, space: Space) -> Networks:
             return _networks(verifying.load_verification(path).networks, path, space)
         case matrix.KIND:
             return _of_matrix(path, space)
+        case opening.PREDICTOR:
+            return _of_predictor(path, space)
         case kind if kind == KIND:
             found = load(path)
-            if found.space != space.name:
-                raise Incomparable(f"{path} holds networks of {found.space}, not of {space.name}.")
+            _check_space(path, found.space, space)
             return _networks(found.networks, path, space)
         case _:
             raise DataError(
                 f"{path} holds no whole networks.",
-                hint="Give a file that `table verify` or `proxy --count` wrote, or a matrix of one target.",
+                hint="Give a file that `table verify`, `proxy --count` or `adapt` wrote, or a matrix of one target.",
             )
 
 
@@ -152,6 +154,21 @@ def _networks(
         space.check([network.architecture for network in networks]),
         np.array([network.measured_us for network in networks]),
     )
+
+
+def _of_predictor(path: Path, space: Space) -> Networks:
+    found = predictor_file.load(path)
+    _check_space(path, found.space, space)
+    networks = (*found.measured, *(one.network for one in found.held_out))
+    return Networks(
+        space.check([network.architecture for network in networks]),
+        np.array([network.latency_us for network in networks]),
+    )
+
+
+def _check_space(path: Path, own: str, space: Space) -> None:
+    if own != space.name:
+        raise Incomparable(f"{path} holds networks of {own}, not of {space.name}.")
 
 
 def _of_matrix(path: Path, space: Space) -> Networks:

@@ -63,6 +63,7 @@ def fit(pool: Pool, target: AdaptationTarget, adaptation: Adaptation, picked: Pl
         prospect=adaptation.prospect(places, latency),
         samples=() if stage.samples is None else (stage.samples,),
         notes=(*target.notes, *notes),
+        seconds=None if target.origin is None else stage.seconds,
     )
     return Fit(predictor, left_out)
 
@@ -90,6 +91,7 @@ def check(found: Fit, space: Space, stage: Stage) -> Predictor:
         ceiling=_ceiling(source, space, [*predictor.measured, *stage.networks]),
         samples=predictor.samples if stage.samples is None else (*predictor.samples, stage.samples),
         notes=predictor.notes if not stage.failures else (*predictor.notes, _failed(stage)),
+        seconds=None if predictor.seconds is None else predictor.seconds + stage.seconds,
     )
 
 

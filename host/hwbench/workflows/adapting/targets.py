@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import time
 from collections.abc import Callable, Mapping
 from datetime import UTC, datetime
 from pathlib import Path
@@ -35,11 +36,12 @@ _SAME = ("device_id", "engine", "delegate", "precision", "batch", "threads", "re
 
 
 class Stage(msgspec.Struct, frozen=True):
-    """What one campaign brought: networks, and why others gave no latency."""
+    """What one campaign brought: networks, why others gave no latency, and how long it took, model files included."""
 
     networks: tuple[Network, ...]
     failures: tuple[str, ...] = ()
     samples: SamplesFile | None = None
+    seconds: float = 0.0
 
     @property
     def asked(self) -> int:
@@ -145,9 +147,12 @@ class DeviceTarget:
         Session(self._folder, ()).remove()
 
     def _measured(self, stage: str, architectures: Architectures, settings: dict[str, str], path: Path) -> Stage:
+        begin = time.monotonic()
+
         def finish(campaign: Campaign, session: Session) -> Stage:
             samples = write_samples(self._output.with_name(f"{self._output.stem}.{stage}.json"), session)
-            found = msgspec.structs.replace(_stage(architectures, campaign), samples=samples)
+            seconds = time.monotonic() - begin
+            found = msgspec.structs.replace(_stage(architectures, campaign), samples=samples, seconds=seconds)
             files.save(path, KIND, VERSION, _Measured(settings, found))
             return found
 

@@ -66,9 +66,10 @@ def deploy(
 
     `dataset` is one, or the path of one; none: Fashion-MNIST. Each file is run on `test_images` of its test images
     (None: all), timed, and compared with PyTorch; on another device than this computer also with its own run here. int8
-    is calibrated with training images. A measured table predicts the form of its target, which the device must be; a
-    predictor, or a table that names no target, predicts the only form. `forms` are by default those of the tables, else
-    LiteRT's fp32 and int8. `options` hold for forms that no measured table predicts; `preset` for all.
+    is calibrated with training images. `tables` are files of tables and predictors: one that was measured predicts the
+    form of its target, which the device must be; one that names no target, or a source given as `predictor`, predicts
+    the only form. `forms` are by default those of the tables, else LiteRT's fp32 and int8. `options` hold for forms
+    that nothing measured predicts; `preset` for all.
 
     The files, and `deployment.json` with what was found, lie in `output`, by default in
     hwbench-results/deployed/<name of the weights>; a session folder there keeps what was measured until all is done.

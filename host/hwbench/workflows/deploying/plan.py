@@ -13,7 +13,10 @@ from hwbench.errors import DataError, Incomparable, UsageError
 from hwbench.models.formats import FORMATS, Engine, Precision
 from hwbench.tables import opening
 from hwbench.tables.lookup import LookupTable
+from hwbench.tables.opening import AnyTable
 from hwbench.tables.source import LatencySource
+from hwbench.transfer.predictor_file import Origin, Predictor
+from hwbench.workflows import sources
 from hwbench.workflows.deploying.deployable import TrainedNetwork
 from hwbench.workflows.deploying.deployed import Predicted
 from hwbench.workflows.networks import Bench, bench_for, bench_of
@@ -40,11 +43,11 @@ class Planned(msgspec.Struct, frozen=True):
 
 
 class _Expected(msgspec.Struct, frozen=True):
-    """A source of predictions; `table` is None where it does not say for which form it is."""
+    """A source of predictions; `known` says where it was measured, None where it does not tell for which form it is."""
 
     name: str
     source: LatencySource
-    table: LookupTable | None = None
+    known: LookupTable | Origin | None = None
 
 
 def plan_forms(
@@ -58,8 +61,8 @@ def plan_forms(
 ) -> list[Planned]:
     """The forms in order, each once; without any those of the tables, else LiteRT's fp32 and int8.
 
-    Raises UsageError for a table that predicts none of them or the same as another, Incomparable for one of another
-    space or target or of an emulated device, MissingRows.
+    `tables` are files of tables and predictors. Raises UsageError for one that predicts none of them or the same as
+    another, Incomparable for one of another space or target or of an emulated device, MissingRows.
     """
     measured, others = _sources(trained, tables, predictor)
     wanted = list(dict.fromkeys(forms)) or list(measured) or [Form(), Form(precision="int8")]
@@ -85,15 +88,15 @@ def plan_forms(
 def _sources(
     trained: TrainedNetwork, tables: Sequence[Path], predictor: LatencySource | None
 ) -> tuple[dict[Form, _Expected], list[_Expected]]:
-    """Measured tables by the form of their target, and what names none."""
+    """Sources by the form of the target they were measured on, and those that name none."""
     measured: dict[Form, _Expected] = {}
     others = [] if predictor is None else [_Expected("The predictor", predictor)]
     for path in tables:
         one = _opened(path, trained)
-        if one.table is None:
+        if one.known is None:
             others.append(one)
             continue
-        form = _form_of(one.table)
+        form = _form_of(one.known)
         if form in measured:
             raise UsageError(f"{measured[form].name} and {path} both predict {form.title}.", hint="Give one of them.")
         measured[form] = one
@@ -101,17 +104,28 @@ def _sources(
 
 
 def _opened(path: Path, trained: TrainedNetwork) -> _Expected:
-    table = opening.load_table(path)
-    opening.refuse_emulated(path, table)
-    if table.space not in (None, trained.space.name):
-        raise Incomparable(f"{path} is of {table.space}; {trained.path} holds a network of {trained.space.name}.")
-    source = opening.source_of(table, trained.space)
-    return _Expected(str(path), source, table if isinstance(table, LookupTable) else None)
+    content = sources.read_single(path)
+    if not isinstance(content, Predictor):
+        opening.refuse_emulated(path, content)
+    if content.space not in (None, trained.space.name):
+        raise Incomparable(f"{path} is of {content.space}; {trained.path} holds a network of {trained.space.name}.")
+    return _Expected(str(path), sources.source_of(content, trained.space), _where(content))
 
 
-def _form_of(table: LookupTable) -> Form:
-    engine: Engine = "executorch" if table.target.engine.name == "executorch" else "litert"
-    return Form(engine, "int8" if table.target.precision == "int8" else "fp32")
+def measured_on(path: Path) -> LookupTable | Origin | None:
+    """Where the file's table or predictor was measured; None where that is not known. Raises as `read_single` does."""
+    return _where(sources.read_single(path))
+
+
+def _where(content: AnyTable | Predictor) -> LookupTable | Origin | None:
+    if isinstance(content, Predictor):
+        return content.origin
+    return content if isinstance(content, LookupTable) else None
+
+
+def _form_of(known: LookupTable | Origin) -> Form:
+    engine: Engine = "executorch" if known.target.engine.name == "executorch" else "litert"
+    return Form(engine, "int8" if known.target.precision == "int8" else "fp32")
 
 
 def _predicted(expected: _Expected, trained: TrainedNetwork) -> Predicted:
@@ -126,9 +140,9 @@ def _predicted(expected: _Expected, trained: TrainedNetwork) -> Predicted:
 def _bench(
     form: Form, expected: _Expected | None, device: Device, options: MeasureOptions, preset: str | None
 ) -> Bench:
-    """The device as the table was measured on it, or by the options."""
-    if expected is not None and expected.table is not None:
-        return bench_of(expected.table, Path(expected.name), device, preset, options.seed)
+    """The device as the source was measured on it, or by the options."""
+    if expected is not None and expected.known is not None:
+        return bench_of(expected.known, Path(expected.name), device, preset, options.seed)
     chosen = msgspec.structs.replace(
         options, engine=form.engine, precision=form.precision, preset=preset or options.preset
     )
