@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import os
+import signal
 import socket
 import subprocess
 import sys
@@ -19,6 +20,11 @@ TEST_CACHE = ROOT / ".test-cache"
 TINY = "proxylessnas-v8.8.8.16.32-r16-c4-d1.2-s2.2"
 
 Hwbench = Callable[..., "subprocess.CompletedProcess[str]"]
+
+
+def pytest_configure() -> None:
+    """Ctrl-C is tested, also where a shell started the tests in the background, and so without it."""
+    signal.signal(signal.SIGINT, signal.default_int_handler)
 
 
 @pytest.fixture(autouse=True)
