@@ -34,7 +34,7 @@ PRESETS = {
     for preset in (
         Preset("quick", target=0.03, rounds=12, launches=2, max_launches=3, patience_s=20.0),
         Preset("standard", target=0.01, rounds=15, launches=3, max_launches=6, patience_s=180.0),
-        Preset("publish", target=0.005, rounds=10, launches=10, max_launches=20, patience_s=1800.0),
+        Preset("publish", target=0.005, rounds=20, launches=5, max_launches=10, patience_s=1800.0),
     )
 }
 
