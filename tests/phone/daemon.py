@@ -72,6 +72,7 @@ class Device:
         self._tasks: set[asyncio.Task[None]] = set()
         self._services = self._received = self._sent = 0
         self._happened = False
+        self._booting = asyncio.Lock()
 
     async def run(self) -> None:
         """Boots, says its port on standard output, and serves until it dies."""
@@ -84,7 +85,11 @@ class Device:
             await control.serve_forever()
 
     async def plug_in(self) -> None:
-        """Listens, on the port that it had before."""
+        """Listens, on the port that it had before; a phone that boots does so when it has booted."""
+        async with self._booting:
+            await self._listen()
+
+    async def _listen(self) -> None:
         if self._server is None:
             self._server = await asyncio.start_server(self._connected, "127.0.0.1", self._port, limit=4 << 20)
             self._port = self._server.sockets[0].getsockname()[1]
@@ -98,12 +103,13 @@ class Device:
 
     async def reboot(self) -> None:
         """Ends everything in the phone and boots it again, with its files."""
-        await self.pull_cable()
-        if self._machine is not None:
-            self._machine.stop()
-        await asyncio.sleep(_DOWN_S)
-        self._boot()
-        await self.plug_in()
+        async with self._booting:
+            await self.pull_cable()
+            if self._machine is not None:
+                self._machine.stop()
+            await asyncio.sleep(_DOWN_S)
+            self._boot()
+            await self._listen()
 
     async def serve(self, stream: Stream, service: str) -> None:
         """One service, to its end."""

@@ -98,8 +98,12 @@ class Machine:
         subprocess.run([*enter, "mount", "-o", f"remount,size={size}", f"{self._root}/data"], check=True)
 
     def stop(self) -> None:
-        """Ends every process in it."""
+        """Ends every process in it; none runs any more when this returns."""
         _end(self._keeper)
+        deadline = time.monotonic() + 20
+        # The first process of a namespace ends after all the others.
+        while _runs(self.process) and time.monotonic() < deadline:
+            time.sleep(0.005)
 
 
 def _path(program: str) -> str:
@@ -115,6 +119,14 @@ def children(process: int) -> list[int]:
         return [int(word) for word in Path(f"/proc/{process}/task/{process}/children").read_text().split()]
     except OSError:
         return []
+
+
+def _runs(process: int) -> bool:
+    """Whether a process is neither gone nor a zombie."""
+    try:
+        return bool(Path(f"/proc/{process}/cmdline").read_bytes())
+    except OSError:
+        return False
 
 
 def _family(first: int) -> list[int]:

@@ -112,6 +112,15 @@ def test_no_phone(adb: AdbServer, phone: VirtualPhone) -> None:
     assert f"device '{phone.serial}' not found" in said(adb.shell(phone, "true"))
 
 
+def test_a_phone_that_boots_answers_when_it_has_booted(adb: AdbServer, phone: VirtualPhone) -> None:
+    before = boot_id(adb, phone)
+    phone.set_faults(Faults(moment=Moment(after_s=0), effect="reboot"))
+    adb.wait_for(phone, "offline")
+    phone.plug_in()
+    adb.connect(phone)
+    assert boot_id(adb, phone) not in (before, b"")
+
+
 @both_adbs
 def test_what_runs_goes_on_without_the_cable(adb: AdbServer, phone: VirtualPhone) -> None:
     before = boot_id(adb, phone)
