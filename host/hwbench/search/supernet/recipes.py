@@ -13,7 +13,7 @@ import msgspec
 
 from hwbench import files
 from hwbench.errors import DataError, UsageError
-from hwbench.search.supernet.settings import ArchitectureSettings, SearchSettings, WarmUp
+from hwbench.search.supernet.settings import ArchitectureSettings, Gradient, HoldLimit, SearchSettings, WarmUp
 from hwbench.search.training.settings import TrainingSettings, WeightSettings, check
 
 
@@ -37,7 +37,7 @@ PUBLISHED = Recipe()
 # For some ten thousand images of 28 x 28 on one processor core.
 SMALL = Recipe(
     SearchSettings(
-        ArchitectureSettings(learning_rate=0.03, batch=64, every=1, first_epoch=0),
+        ArchitectureSettings(Gradient(HoldLimit()), learning_rate=0.03, batch=64, every=1, first_epoch=0),
         WarmUp(epochs=8, learning_rate=0.01),
         WeightSettings(epochs=16, batch=64, learning_rate=0.01),
         beginning="alike",
