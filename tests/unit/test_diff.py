@@ -33,6 +33,8 @@ from tests.unit.test_tables import make_table
 
 ROWS_US = np.exp(np.random.default_rng(1).uniform(3, 8, 70))
 VISITS = 12
+# Loadings of rows of which none vary together.
+NOTHING = np.zeros(len(ROWS_US))
 
 
 def run_table(seed: int, launches: int = 6, noise: float = 0.003) -> LookupTable:
@@ -64,7 +66,7 @@ def levels(rng: np.random.Generator, launches: int = 6, noise: float = 0.003) ->
 def test_runs_of_the_same_code_are_the_same(noise: float) -> None:
     rng = np.random.default_rng(3)
     pairs = ((levels(rng, noise=noise), levels(rng, noise=noise)) for _ in range(200))
-    differing = [differences(a, b, 0.02).differs.any() for a, b in pairs]
+    differing = [differences(a, b, 0.02, NOTHING).differs.any() for a, b in pairs]
     assert np.mean(differing) <= FALSE_SHARE + 2 * np.sqrt(FALSE_SHARE / 200)
 
 
@@ -75,7 +77,7 @@ def test_slower_rows_are_named_and_no_others() -> None:
         a, b = (levels(rng, launches=10) for _ in range(2))
         chosen = rng.choice(len(ROWS_US), 5, replace=False)
         b[chosen] += np.log(1.03)
-        found = differences(a, b, 0.02).differs
+        found = differences(a, b, 0.02, NOTHING).differs
         named.append(found[chosen].sum())
         wrong.append(found.sum() - named[-1])
     assert np.mean(np.array(named) >= 4) >= 0.95
@@ -88,8 +90,8 @@ def test_a_resolution_is_what_is_found_four_times_of_five() -> None:
     for trial in range(200):
         a, b = levels(rng), levels(rng)
         row = trial % len(ROWS_US)
-        b[row] += differences(a, b, 0.001).resolution[row]
-        hits.append(differences(a, b, 0.001).differs[row])
+        b[row] += differences(a, b, 0.001, NOTHING).resolution[row]
+        hits.append(differences(a, b, 0.001, NOTHING).differs[row])
     assert 0.7 <= np.mean(hits) <= 0.97
 
 
@@ -97,9 +99,9 @@ def test_a_resolution_is_what_is_found_four_times_of_five() -> None:
 def test_factors_of_launches_and_runs_change_nothing(seed: int, launch: float, run: float) -> None:
     rng = np.random.default_rng(seed)
     a, b = (launch_levels(rng, ROWS_US) for _ in range(2))
-    plain = differences(without_launch_parts(a), without_launch_parts(b), 0.02)
+    plain = differences(without_launch_parts(a), without_launch_parts(b), 0.02, NOTHING)
     moved = a + launch * np.arange(6), b + run
-    other = differences(*map(without_launch_parts, moved), 0.02)
+    other = differences(*map(without_launch_parts, moved), 0.02, NOTHING)
     assert other.change == pytest.approx(plain.change, abs=1e-3)
     assert np.array_equal(other.differs, plain.differs) or np.abs(plain.p - FALSE_SHARE).min() < 0.1
 

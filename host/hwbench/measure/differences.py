@@ -1,11 +1,11 @@
 """Do two runs differ, row by row? A pure function of launch levels; separate launches are the unit, never invokes.
 
 A row's log level in a launch is what the row takes, plus a part common to all rows of the launch, another common to
-all of the run, and noise. What a busy machine adds has one sign, so low ends are taken throughout: a launch's part is
-a low quartile over rows, a row's level the mean of its lowest launches. The noise differs from row to row by a factor
-of ten, and a row has few launches: its variance is moderated towards that of all rows (Smyth 2004, section 6.2).
-Launches of one run are alike, so that this is too small by a factor that nothing inside a run shows; how far all rows
-of this pair scatter gives the factor (an empirical null, Efron 2004), with a prior.
+all of the run, a part that some rows have more of than others (`swings`), and noise. What a busy machine adds has one
+sign, so low ends are taken: a launch's part is a low quartile over rows, a row's level the mean of its lower launches.
+The noise differs from row to row by a factor of ten, and a row has few launches: its variance is moderated towards that
+of all rows (Smyth 2004, section 6.2). Launches of one run are alike, so that this is too small by a factor that nothing
+inside a run shows; how far all rows of the pair scatter gives it (an empirical null, Efron 2004), with a prior.
 """
 
 from __future__ import annotations
@@ -14,37 +14,40 @@ import msgspec
 import numpy as np
 from numpy.typing import NDArray
 
-from hwbench.measure.statistics import Floats
+from hwbench.measure.statistics import MAD_TO_SD, Floats, weighted_median
+from hwbench.measure.swings import likely_swing, without_swing
 
 # The expected share of wrong names among those named (Benjamini and Hochberg 1995). When nothing differs it is the
 # chance to name anything, as with Holm's procedure, which finds fewer where several rows differ.
-FALSE_SHARE = 0.02
+FALSE_SHARE = 0.05
 FEWEST_LAUNCHES = 2
 
-# Shares of a row's launches, from the lowest: those whose mean is its level, and those whose variance is its noise.
-_LEVEL_SHARE, _NOISE_SHARE = 0.5, 0.75
+# Share of a row's launches, from the lowest, whose mean is its level and whose variance is its noise.
+_LOW_SHARE = 0.75
+# The variance of what stays through all launches of a run, as a share of that between them.
+_ALIKE = 0.3
 # How much more rows scatter between runs than these launches say, where that cannot be seen; it counts as so many rows.
-# Over twelve runs of benchmarks/table_diff.py it was 1.0 to 2.3 for most rows.
 _INFLATION, _INFLATION_ROWS = 1.5, 10
 _LAUNCH_QUANTILE, _LAUNCH_SWEEPS = 0.25, 3
-_SWEEPS = 5
+_SWEEPS, _SWING_SWEEPS = 5, 3
 _NEWTON_STEPS = 50
 _MOST_FREEDOM = 1000.0
 _SMALLEST_VARIANCE = 1e-8
-_MAD_TO_SD = 1.4826
 _POWER = 0.8
 
 
 class Differences(msgspec.Struct, frozen=True):
     """Arrays of shape (rows,), relative to the first run.
 
-    `change`: log of second / first without `shift`, the part common to all rows. `deviation`: its standard deviation,
-    of `freedom` degrees. `p`: two-sided. `resolution`: the log change that would be found in four of five cases.
-    `inflation`: how much more rows scatter between the runs than between launches.
+    `change`: log of second / first without `shift`, the part common to all rows, and `swing`, what rows have by their
+    loadings. `deviation`: its standard deviation, of `freedom` degrees. `p`: two-sided. `resolution`: the log change
+    that would be found in four of five cases. `inflation`: how much more rows scatter between the runs than between
+    launches.
     """
 
     change: Floats
     shift: float
+    swing: Floats
     deviation: Floats
     freedom: Floats
     p: Floats
@@ -53,25 +56,32 @@ class Differences(msgspec.Struct, frozen=True):
     inflation: float
 
 
-def differences(first: Floats, second: Floats, effect: float) -> Differences:
+def differences(first: Floats, second: Floats, effect: float, loadings: Floats) -> Differences:
     """`first` and `second` are `without_launch_parts`, rows x launches, NaN where a row was not measured.
 
-    Every row needs FEWEST_LAUNCHES in both. A row differs when its change is above `effect` and remains after
-    Benjamini and Hochberg's correction. Rows that differ have no part in the shift and the inflation.
+    Every row needs FEWEST_LAUNCHES in both; `loadings` are `swing_loadings`. A row differs when its change is above
+    `effect` and remains after Benjamini and Hochberg's correction. Rows that differ have no part in shift, swing and
+    inflation.
     """
     from scipy.stats import t as student
 
-    (a, a_count), (b, b_count) = _level(first), _level(second)
-    (a_squares, a_freedom), (b_squares, b_freedom) = _noise(first), _noise(second)
-    own_freedom = a_freedom + b_freedom
-    variances, prior_freedom = moderated((a_squares + b_squares) / own_freedom, own_freedom)
-    scale = np.sqrt(variances * (1 / a_count + 1 / b_count))
+    low, other_low = (_lowest(run) for run in without_swing([first, second], loadings))
+    a, b = _finite_mean(low), _finite_mean(other_low)
+    a_count, b_count = (np.isfinite(one).sum(axis=1).astype(float) for one in (low, other_low))
+    squares = np.nanvar(low, axis=1) * a_count + np.nanvar(other_low, axis=1) * b_count
+    own_freedom = a_count + b_count - 2
+    variances, prior_freedom = moderated(squares / own_freedom, own_freedom)
+    scale = np.sqrt(variances * (1 / a_count + 1 / b_count + 2 * _ALIKE))
     freedom = own_freedom + prior_freedom
     differs = np.zeros(len(a), bool)
+    swing = np.zeros(len(a))
     for _ in range(_SWEEPS):
-        shift = _weighted_median((b - a)[~differs], 1 / scale[~differs])
-        change = b - a - shift
-        inflation = _inflation(change[~differs] / scale[~differs])
+        same = ~differs
+        for _ in range(_SWING_SWEEPS):
+            shift = weighted_median((b - a - swing)[same], 1 / scale[same])
+            swing = loadings * likely_swing((b - a - shift)[same], loadings[same], _INFLATION * scale[same])
+        change = b - a - shift - swing
+        inflation = _inflation(change[same] / scale[same])
         p = 2 * student.sf(np.abs(change) / (inflation * scale), freedom)
         found = false_discoveries(p, FALSE_SHARE) & (np.abs(np.expm1(change)) > effect)
         # Too many rows that differ leave no common part to compare with.
@@ -83,6 +93,7 @@ def differences(first: Floats, second: Floats, effect: float) -> Differences:
     return Differences(
         change=change,
         shift=shift,
+        swing=swing,
         deviation=deviation,
         freedom=freedom,
         p=np.asarray(p, float),
@@ -135,23 +146,10 @@ def moderated(variances: Floats, freedom: Floats) -> tuple[Floats, float]:
     return shrunk, prior_freedom
 
 
-def _level(levels: Floats) -> tuple[Floats, Floats]:
-    """Mean of each row's lowest launches, and how many they are."""
-    low = _lowest(levels, _LEVEL_SHARE)
-    return _finite_mean(low), np.isfinite(low).sum(axis=1).astype(float)
-
-
-def _noise(levels: Floats) -> tuple[Floats, Floats]:
-    """Sum of squared deviations of each row's lower launches, and its degrees of freedom."""
-    low = _lowest(levels, _NOISE_SHARE)
-    counts = np.isfinite(low).sum(axis=1).astype(float)
-    return np.nanvar(low, axis=1) * counts, counts - 1
-
-
-def _lowest(levels: Floats, share: float) -> Floats:
-    """Each row's launches in order of size, NaN above the lowest `share` of them."""
+def _lowest(levels: Floats) -> Floats:
+    """Each row's launches in order of size, NaN above the lowest of them."""
     counts = np.isfinite(levels).sum(axis=1)
-    kept = np.clip(np.ceil(share * counts), FEWEST_LAUNCHES, counts)
+    kept = np.clip(np.ceil(_LOW_SHARE * counts), FEWEST_LAUNCHES, counts)
     low: Floats = np.where(np.arange(levels.shape[1]) < kept[:, None], np.sort(levels, axis=1), np.nan)
     return low
 
@@ -165,15 +163,9 @@ def _finite_mean(values: Floats) -> Floats:
 
 
 def _inflation(scaled: Floats) -> float:
-    measured = _MAD_TO_SD * float(np.median(np.abs(scaled)))
+    measured = MAD_TO_SD * float(np.median(np.abs(scaled)))
     rows = len(scaled)
     return float(np.sqrt((rows * measured**2 + _INFLATION_ROWS * _INFLATION**2) / (rows + _INFLATION_ROWS)))
-
-
-def _weighted_median(values: Floats, weights: Floats) -> float:
-    order = np.argsort(values)
-    cumulative = np.cumsum(weights[order])
-    return float(values[order][np.searchsorted(cumulative, cumulative[-1] / 2)])
 
 
 def _inverse_trigamma(value: float) -> float:

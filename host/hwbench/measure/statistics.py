@@ -15,7 +15,8 @@ INTERVAL = 0.95
 # how busy the memory is (benchmarks/repeatability.py).
 RUN_TO_RUN = 0.01
 _DRAWS = 400
-_MAD_TO_SD = 1.4826
+# A normal distribution's standard deviation over its median absolute deviation.
+MAD_TO_SD = 1.4826
 _NORMAL_975 = 1.959964
 # The difference of two runs' second-lowest values, at 95 %, in gaps between the first and the fourth (normal noise).
 _SPACINGS = 1.4
@@ -63,7 +64,7 @@ def between_launch_spread(levels_us: Floats) -> float:
     if not rows.any():
         return 0.0
     deviations = logs[rows] - np.nanmedian(logs[rows], axis=1)[:, None]
-    return float(_MAD_TO_SD * np.nanmedian(np.abs(deviations)))
+    return float(MAD_TO_SD * np.nanmedian(np.abs(deviations)))
 
 
 class Interval(msgspec.Struct, frozen=True):
@@ -104,3 +105,10 @@ def spearman(a: ArrayLike, b: ArrayLike) -> float:
     if any(np.ptp(side) == 0 for side in ranks):
         return float("nan")
     return float(np.corrcoef(*ranks)[0, 1])
+
+
+def weighted_median(values: Floats, weights: Floats) -> float:
+    """The value at which half of the weight is reached."""
+    order = np.argsort(values)
+    cumulative = np.cumsum(weights[order])
+    return float(values[order][np.searchsorted(cumulative, cumulative[-1] / 2)])

@@ -26,6 +26,7 @@ def difference_view(found: Difference) -> RenderableType:
         lines = [
             f"all rows   {shift}; " + ("the whole run differs" if found.shifted else "runs differ by as much"),
             f"rows       {len(found.named)} of {len(found.rows)} differ from that by more than {percent(found.effect)}",
+            *_swing(found),
             f"resolution a change of {percent(found.resolution)} would be found in half of the rows, 4 times of 5",
         ]
     else:
@@ -36,3 +37,12 @@ def difference_view(found: Difference) -> RenderableType:
             lines.append(f"{name}: {len(keys)} rows, {keys[0]} first")
     answers = {"same": "no difference", "differs": "they differ", "too few": "cannot be told: measure more launches"}
     return Group(*parts, Text("\n".join([*lines, answers[found.answer]])))
+
+
+def _swing(found: Difference) -> list[str]:
+    """What rows that vary together share, if there are such rows."""
+    if not found.swinging:
+        return []
+    return [
+        f"swing      up to {signed_percent(found.swing)} in {len(found.swinging)} rows that vary together, taken out"
+    ]

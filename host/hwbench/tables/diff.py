@@ -11,6 +11,7 @@ from hwbench.errors import DataError
 from hwbench.measure.differences import FEWEST_LAUNCHES, Differences, differences, without_launch_parts
 from hwbench.measure.estimate import NOISY_HALF_WIDTH, launch_levels
 from hwbench.measure.statistics import RUN_TO_RUN, Floats
+from hwbench.measure.swings import swing_loadings
 from hwbench.tables.lookup import LookupTable
 
 Answer: TypeAlias = Literal["same", "differs", "too few"]
@@ -22,8 +23,9 @@ _NORMAL_995 = 2.575829
 
 
 class RowDifference(msgspec.Struct, frozen=True):
-    """`change` is b / a - 1 without what all rows share, with its 95 % interval; `p` is not corrected for many rows.
+    """`change` is b / a - 1 without what all rows or the swinging ones share, with its 95 % interval.
 
+    `p` is not corrected for many rows.
     `resolution`: the change that would be found in four of five cases.
     """
 
@@ -40,7 +42,8 @@ class RowDifference(msgspec.Struct, frozen=True):
 
 class Difference(msgspec.Struct, frozen=True):
     """Rows in order of the first table. `shift` is the part of b / a - 1 that all rows share, `shifted` whether it is
-    more than runs minutes apart differ by. `failed` are blocks that failed in one table alone, `untested` those with
+    more than runs minutes apart differ by. `swing` is that of the rows in `swinging`, which vary together from round to
+    round, as it is for the most affected one. `failed` are blocks that failed in one table alone, `untested` those with
     too few launches, `only_a` and `only_b` those that the other table does not ask for.
     """
 
@@ -50,6 +53,8 @@ class Difference(msgspec.Struct, frozen=True):
     shift_lower: float
     shift_upper: float
     shifted: bool
+    swing: float
+    swinging: tuple[str, ...]
     resolution: float
     inflation: float
     rows: tuple[RowDifference, ...]
@@ -88,10 +93,13 @@ def difference(a: LookupTable, b: LookupTable, effect: float = 0.02) -> Differen
     tested = [key for key, one in zip(shared, enough, strict=True) if one]
     rows: tuple[RowDifference, ...] = ()
     shift, inflation, resolution = float("nan"), float("nan"), float("inf")
+    swing, swinging = 0.0, np.array([], int)
     if len(tested) >= FEWEST_ROWS:
-        found = differences(levels[0][enough], levels[1][enough], effect)
+        loadings = swing_loadings([*_rounds(a, tested), *_rounds(b, tested)])
+        found = differences(levels[0][enough], levels[1][enough], effect, loadings)
         rows = _rows(tested, found, a, b)
         shift, inflation = found.shift, found.inflation
+        swing, swinging = float(found.swing[np.argmax(np.abs(loadings))]), np.flatnonzero(loadings)
         resolution = float(np.expm1(np.median(found.resolution)))
     deviation = np.sqrt(2) * np.hypot(RUN_TO_RUN, max(_launch_part(a), _launch_part(b)))
     shifted = bool(abs(np.expm1(shift)) > effect and abs(shift) > _NORMAL_995 * deviation)
@@ -106,6 +114,8 @@ def difference(a: LookupTable, b: LookupTable, effect: float = 0.02) -> Differen
         shift_lower=float(np.expm1(shift - _NORMAL_975 * deviation)),
         shift_upper=float(np.expm1(shift + _NORMAL_975 * deviation)),
         shifted=shifted,
+        swing=float(np.expm1(swing)),
+        swinging=tuple(tested[n] for n in swinging),
         resolution=resolution,
         inflation=inflation,
         rows=rows,
@@ -125,6 +135,20 @@ def _log_levels(table: LookupTable, keys: list[str]) -> Floats:
         values[key] = np.array(rounds.value_us)
         launches[key] = np.array(rounds.launch)
     return without_launch_parts(np.log(launch_levels(values, launches, table.estimator)))
+
+
+def _rounds(table: LookupTable, keys: list[str]) -> list[Floats]:
+    """Log latencies of each launch, rows x rounds, NaN where a row was not measured."""
+    known = table.measurements()
+    most = 1 + max(max(known[key].rounds.round) for key in keys)
+    found: dict[int, Floats] = {}
+    for row, key in enumerate(keys):
+        launches, numbers = (np.array(one) for one in (known[key].rounds.launch, known[key].rounds.round))
+        logs = np.log(known[key].rounds.value_us)
+        for launch in np.unique(launches):
+            own = launches == launch
+            found.setdefault(int(launch), np.full((len(keys), most), np.nan))[row, numbers[own]] = logs[own]
+    return list(found.values())
 
 
 def _launch_part(table: LookupTable) -> float:
