@@ -107,7 +107,8 @@ def _one_factor(correlations: Floats) -> Floats:
         values, vectors = np.linalg.eigh(reduced)
         found = vectors[:, -1] * np.sqrt(max(values[-1], 0.0))
         np.fill_diagonal(reduced, np.minimum(found**2, 1.0))
-    return found * np.sign(found[np.argmax(np.abs(found))] or 1.0)
+    signed: Floats = found * np.sign(found[np.argmax(np.abs(found))] or 1.0)
+    return signed
 
 
 def _spread(runs: Sequence[Floats]) -> Floats:
