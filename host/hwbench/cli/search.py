@@ -30,6 +30,7 @@ class MethodName(StrEnum):
 
 class DeriveName(StrEnum):
     probabilities = "probabilities"
+    filled = "filled"
     accuracy = "accuracy"
 
 

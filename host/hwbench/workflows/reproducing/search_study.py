@@ -1,7 +1,7 @@
 """The supernet's network against random networks of the same latency and the same compute. Loads torch.
 
 For each case, a table, limit and seed, the supernet is searched once, the exact search takes the likeliest architecture
-under the limit, and it is trained from scratch. Its rivals are drawn uniformly from the architectures at 90 to 100 % of
+that uses the limit up, and it is trained from scratch. Its rivals are drawn uniformly from the architectures at 90 to 100 % of
 the limit, as many as the CPU time of the search, its share of the tuning and that training buys; the best of them on
 the validation images is compared with the supernet's, both on test images that nothing else saw.
 """
@@ -21,6 +21,7 @@ from hwbench import files
 from hwbench.errors import DataError, Incomparable
 from hwbench.search import data, exact
 from hwbench.search.data import Dataset, Images
+from hwbench.search.filled import filled
 from hwbench.search.quantities import Latency, Limit
 from hwbench.search.supernet.outcome import Progress
 from hwbench.search.supernet.recipes import Recipe
@@ -180,7 +181,8 @@ def _searched(study: Study, case: Case, limit_us: float) -> Searched:
     # No checkpoints: a search in two parts would not know the CPU time of the first.
     outcome = SupernetSearch(study.space, case.source, splits, settings).run()
     limit = Limit(Latency(case.source, case.table), limit_us)
-    (architecture,) = exact.best(study.space, outcome.scores(study.space), [limit])
+    scores = filled(study.space, outcome.scores(study.space), [limit])
+    (architecture,) = exact.best(study.space, scores, [limit])
     spent = time.process_time() - begin
     return Searched(tuple(architecture.tolist()), outcome.progress, spent)
 

@@ -55,7 +55,7 @@ class Seen(msgspec.Struct, frozen=True):
 
 
 class Specialised(msgspec.Struct, frozen=True):
-    """The network searched for a target, and how it looks on all of them, in the order of the tables.
+    """The network searched for a target, which uses its limit up, and how it looks on all of them, in the order of the tables.
 
     `kernels` and `expansions` are shares of its blocks, `depth` the number of blocks of each stage.
     """
@@ -155,6 +155,7 @@ def _searched(question: Question, table: Opened, limit_us: float, on_search: Cal
         limits=(f"{limit_us:.6f}us",),
         data=question.images,
         recipe=question.recipe,
+        derive="filled",
         train=question.train,
     )
     folder = question.folder / re.sub(r"[^\w.-]", "-", table.name)

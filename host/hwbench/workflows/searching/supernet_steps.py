@@ -15,6 +15,7 @@ from hwbench.models.weight_files import WeightsRecord
 from hwbench.models.weights import Array
 from hwbench.search import data, exact
 from hwbench.search.data import Dataset
+from hwbench.search.filled import filled
 from hwbench.search.quantities import Count, Function, Latency
 from hwbench.search.supernet import outcome as outcomes
 from hwbench.search.supernet.accuracy import SharedAccuracy, right_answers
@@ -27,7 +28,7 @@ from hwbench.search.training.network import TrainingEpoch, accuracy, recalibrate
 from hwbench.spaces import architecture_file
 from hwbench.spaces.space import ChainSpace
 from hwbench.workflows.searching.inputs import Inputs, read_inputs
-from hwbench.workflows.searching.search import Candidate, find_architectures
+from hwbench.workflows.searching.search import Candidate, describe, find_architectures
 from hwbench.workflows.searching.supernet import (
     Derived,
     SupernetFolder,
@@ -47,6 +48,8 @@ class Steps:
         self._inputs = read_inputs(question.tables, question.limits, question.space, question.confidence)
         self._space = chain_of(self._inputs.space)
         self._felt = _felt(self._inputs)
+        if question.derive == "filled" and not self._additive:
+            raise UsageError("A limit that is no sum over positions cannot be used up.", hint="Leave --derive out.")
         if self._additive:
             # Before hours of training: is there a network that keeps the limits at all?
             exact.best(self._space, Count(self._space, "macs"), self._inputs.limits)
@@ -101,6 +104,11 @@ class Steps:
     def _candidates(self, outcome: Outcome, count: int, executor: Executor | None) -> tuple[Candidate, ...]:
         """The best that keep the limits, by falling probability or accuracy."""
         question, limits = self._question, self._inputs.limits
+        if question.derive == "filled":
+            scores = outcome.scores(self._space)
+            felt_first = sorted(limits, key=lambda limit: limit.quantity is not self._felt)
+            architectures = exact.best(self._space, filled(self._space, scores, felt_first), limits, count)
+            return describe(self._space, scores, limits, architectures)
         if question.derive == "accuracy":
             shared = SharedAccuracy(self._search.supernet, self._seen(), self._search.normalisation)
             found = find_architectures(

@@ -1,0 +1,66 @@
+"""A limit that is used up: the best architecture at the smallest value of latency that does so, against brute force."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from hwbench import spaces
+from hwbench.errors import LimitUnreachable, UsageError
+from hwbench.search.exact import best, keep_all
+from hwbench.search.filled import USED, filled
+from hwbench.search.quantities import ChoiceScores, Count, Function, Latency, Limit, Quantity
+from hwbench.spaces.space import Architectures
+from hwbench.tables.imported import ImportedSource
+from tests.table_files import block_table
+
+SPACE = spaces.get("proxylessnas-v8.8.8.16.32-r16-c4-d2.2-s2.2")
+LATENCY = Latency(ImportedSource(block_table(SPACE.name), SPACE), "table")
+EVERY: Architectures = np.stack(
+    np.meshgrid(*(np.arange(count, dtype=np.uint8) for count in SPACE.choice_counts), indexing="ij"), -1
+).reshape(-1, len(SPACE.choice_counts))
+LATENCIES_US = LATENCY.of(EVERY)
+
+
+def scores(seed: int, spread: float) -> ChoiceScores:
+    rng = np.random.default_rng(seed)
+    return ChoiceScores(SPACE, tuple(spread * rng.standard_normal(count) for count in SPACE.choice_counts))
+
+
+@settings(max_examples=60, deadline=None)
+@given(st.integers(0, 10**6), st.floats(0.01, 0.99), st.sampled_from([0.0, 1e-6, 1.0, 1e3]), st.booleans())
+def test_the_best_uses_the_limit_up_and_nothing_as_slow_scores_higher(
+    seed: int, quantile: float, spread: float, two: bool
+) -> None:
+    limits = [Limit(LATENCY, float(np.quantile(LATENCIES_US, quantile)))]
+    if two:
+        limits.append(Limit(Count(SPACE, "macs"), float(np.median(Count(SPACE, "macs").of(EVERY)))))
+    allowed = keep_all(limits, EVERY)
+    if not allowed.any():
+        with pytest.raises(LimitUnreachable):
+            filled(SPACE, scores(seed, spread), limits)
+        return
+    own = scores(seed, spread)
+    (plain,) = best(SPACE, own, limits)
+    (found,) = best(SPACE, filled(SPACE, own, limits), limits)
+    assert keep_all(limits, found[None]).all()
+    most_us, found_us = LATENCIES_US[allowed].max(), float(LATENCY.of(found)[0])
+    assert found_us >= USED * most_us * (1 - 1e-9)
+    as_slow = allowed & (LATENCIES_US >= found_us * (1 + 1e-9))
+    scored = float(own.of(found)[0])
+    assert not as_slow.any() or own.of(EVERY[as_slow]).max() <= scored + 1e-6 * max(spread, 1e-9)
+    if LATENCY.of(plain)[0] >= USED * most_us:
+        assert scored == pytest.approx(float(own.of(plain)[0]))
+
+
+def test_what_is_used_up_already_keeps_its_scores() -> None:
+    own = ChoiceScores(SPACE, tuple(LATENCY.total().offered))  # type: ignore[union-attr]
+    assert filled(SPACE, own, [Limit(LATENCY, float(np.median(LATENCIES_US)))]) is own
+
+
+def test_what_is_no_sum_cannot_be_used_up() -> None:
+    quantity: Quantity = Function(LATENCY.of, "a function")
+    with pytest.raises(UsageError, match="a function is no sum"):
+        filled(SPACE, scores(0, 1.0), [Limit(quantity, 1e9)])
