@@ -1,8 +1,9 @@
 """`table diff` on separate runs of the same code: how often it finds a difference, and one that was put in.
 
-    python -m benchmarks.table_diff --runs 12 --preset publish [--folder DIR]
+    python -m benchmarks.table_diff --runs 12 --preset publish [--folder DIR] [--earlier DIR ...]
 
-Tables that already lie in the folder count as runs, whatever their names.
+Tables that already lie in the folder count as runs, whatever their names. Runs of --earlier are compared among
+themselves, folder by folder, and added to the total.
 """
 
 from __future__ import annotations
@@ -38,6 +39,7 @@ def main() -> None:
     arguments.add_argument("--name", default="table_diff", help="name of the result")
     arguments.add_argument("--pause", type=float, default=30.0, help="seconds between runs")
     arguments.add_argument("--folder", type=Path, help="where tables are kept; existing ones count as runs")
+    arguments.add_argument("--earlier", type=Path, nargs="+", default=[], help="folders of runs of other times")
     arguments.add_argument("--trials", type=int, default=200, help="runs with slower rows put in")
     options = arguments.parse_args()
     folder = options.folder or Path(tempfile.mkdtemp())
@@ -51,13 +53,19 @@ def main() -> None:
         tables.append(load_table(path))
         if len(tables) < options.runs:
             time.sleep(options.pause)
+    sets = [_set(one, options.trials) for one in (tables, *map(recorded, options.earlier))]
     result = {
         "space": tables[0].space,
         "preset": tables[0].preset,
         "cache": tables[0].target.cache,
-        "runs": [summary(table) for table in tables],
-        "same_code": same_code(tables),
-        "slower_rows": slower_rows(tables, options.trials),
+        "sets": sets,
+        "total": {
+            "runs": sum(len(one["runs"]) for one in sets),
+            "pairs": sum(one["same_code"]["pairs"] for one in sets),
+            "differs": sum(one["same_code"]["differs"] for one in sets),
+            "four_or_more_named": float(np.mean([one["slower_rows"]["four_or_more_named"] for one in sets])),
+            "false_rows": float(np.mean([one["slower_rows"]["false_rows"] for one in sets])),
+        },
     }
     report(options.name, result, options.keep)
 
@@ -66,6 +74,14 @@ def recorded(folder: Path) -> list[LookupTable]:
     """The measured tables of a folder, oldest first."""
     paths = [path for path in sorted(folder.glob("*.json")) if files.kind_of(path) == lookup.KIND]
     return sorted((load_table(path) for path in paths), key=lambda table: table.created_at)
+
+
+def _set(tables: list[LookupTable], trials: int) -> dict[str, Any]:
+    return {
+        "runs": [summary(table) for table in tables],
+        "same_code": same_code(tables),
+        "slower_rows": slower_rows(tables, trials),
+    }
 
 
 def same_code(tables: list[LookupTable]) -> dict[str, Any]:
@@ -77,6 +93,7 @@ def same_code(tables: list[LookupTable]) -> dict[str, Any]:
         "shifted": sum(one.shifted for one in found),
         "rows_named": sum(len(one.named) for one in found),
         "shift": quantiles([abs(one.shift) for one in found]),
+        "swing": quantiles([abs(one.swing) for one in found]),
         "resolution": quantiles([one.resolution for one in found]),
         "inflation": quantiles([one.inflation for one in found]),
     }

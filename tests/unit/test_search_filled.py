@@ -48,7 +48,7 @@ def test_the_best_uses_the_limit_up_and_nothing_as_slow_scores_higher(
     assert keep_all(limits, found[None]).all()
     most_us, found_us = LATENCIES_US[allowed].max(), float(LATENCY.of(found)[0])
     assert found_us >= USED * most_us * (1 - 1e-9)
-    as_slow = allowed & (LATENCIES_US >= found_us * (1 + 1e-9))
+    as_slow = allowed & (found_us * (1 + 1e-9) <= LATENCIES_US)
     scored = float(own.of(found)[0])
     assert not as_slow.any() or own.of(EVERY[as_slow]).max() <= scored + 1e-6 * max(spread, 1e-9)
     if LATENCY.of(plain)[0] >= USED * most_us:

@@ -79,7 +79,7 @@ def differences(first: Floats, second: Floats, effect: float, loadings: Floats) 
         same = ~differs
         for _ in range(_SWING_SWEEPS):
             shift = weighted_median((b - a - swing)[same], 1 / scale[same])
-            swing = loadings * likely_swing((b - a - shift)[same], loadings[same], _INFLATION * scale[same])
+            swing = likely_swing(b - a - shift, loadings, _INFLATION * scale, same)
         change = b - a - shift - swing
         inflation = _inflation(change[same] / scale[same])
         p = 2 * student.sf(np.abs(change) / (inflation * scale), freedom)

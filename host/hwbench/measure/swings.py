@@ -10,6 +10,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 import numpy as np
+from numpy.typing import NDArray
 
 from hwbench.measure.statistics import MAD_TO_SD, Floats, weighted_median
 
@@ -69,18 +70,19 @@ def without_swing(runs: Sequence[Floats], loadings: Floats) -> tuple[Floats, ...
     return tuple(levels - np.outer(loadings, own) for levels, own in zip(runs, scores, strict=True))
 
 
-def likely_swing(change: Floats, loadings: Floats, deviation: Floats) -> float:
-    """By how many of its standard deviations between rounds the part differs between two runs.
+def likely_swing(change: Floats, loadings: Floats, deviation: Floats, told_by: NDArray[np.bool_]) -> Floats:
+    """What each row changes by, as a log, since the part differs between two runs; shape (rows,).
 
-    `change` and `deviation` are those of rows. The mode of its posterior: changes are Laplace, so that rows that
-    changed on their own have little part in it, and its prior is normal.
+    `change` and `deviation` are those of rows; rows in `told_by` tell, each row by the others. It is the mode of the
+    part's posterior: changes are Laplace, so that rows that changed on their own have little part in it, and its prior
+    is normal.
     """
-    if not loadings.any():
-        return 0.0
     offered = np.linspace(-_MOST_SWING, _MOST_SWING, _OFFERED)
-    left = np.abs(change[:, None] - np.outer(loadings, offered)) / deviation[:, None]
-    costs = np.sqrt(2) * left.sum(axis=0) + offered**2 / (2 * _RUN_DEVIATION**2)
-    return float(offered[np.argmin(costs)])
+    left = np.sqrt(2) * np.abs(change[:, None] - np.outer(loadings, offered)) / deviation[:, None]
+    left[~told_by | (loadings == 0)] = 0.0
+    costs = left.sum(axis=0) - left + offered**2 / (2 * _RUN_DEVIATION**2)
+    found: Floats = loadings * offered[np.argmin(costs, axis=1)]
+    return found
 
 
 def _slope(of: Floats, values: Floats, scale: Floats) -> float:

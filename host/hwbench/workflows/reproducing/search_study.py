@@ -1,9 +1,10 @@
 """The supernet's network against random networks of the same latency and the same compute. Loads torch.
 
 For each case, a table, limit and seed, the supernet is searched once, the exact search takes the likeliest architecture
-that uses the limit up, and it is trained from scratch. Its rivals are drawn uniformly from the architectures at 90 to 100 % of
-the limit, as many as the CPU time of the search, its share of the tuning and that training buys; the best of them on
-the validation images is compared with the supernet's, both on test images that nothing else saw.
+that uses the limit up (if latencies are sums), and it is trained from scratch. Its rivals are drawn uniformly from the
+architectures at 90 to 100 % of the limit, as many as the CPU time of the search, its share of the tuning and that
+training buys; the best of them on the validation images is compared with the supernet's, both on test images that
+nothing else saw.
 """
 
 from __future__ import annotations
@@ -181,7 +182,9 @@ def _searched(study: Study, case: Case, limit_us: float) -> Searched:
     # No checkpoints: a search in two parts would not know the CPU time of the first.
     outcome = SupernetSearch(study.space, case.source, splits, settings).run()
     limit = Limit(Latency(case.source, case.table), limit_us)
-    scores = filled(study.space, outcome.scores(study.space), [limit])
+    scores = outcome.scores(study.space)
+    if limit.quantity.total() is not None:
+        scores = filled(study.space, scores, [limit])
     (architecture,) = exact.best(study.space, scores, [limit])
     spent = time.process_time() - begin
     return Searched(tuple(architecture.tolist()), outcome.progress, spent)

@@ -13,13 +13,14 @@ import numpy as np
 
 from hwbench.errors import DataError, UsageError
 from hwbench.search import limits
+from hwbench.search.quantities import Latency
 from hwbench.search.supernet.outcome import Progress
 from hwbench.search.supernet.recipes import SMALL, Recipe
 from hwbench.spaces.space import Architectures, Space
 from hwbench.tables.lookup import LookupTable
 from hwbench.workflows.reproducing.reproduce import AtLeast, Reproduction
 from hwbench.workflows.searching.inputs import Inputs, read_inputs
-from hwbench.workflows.searching.supernet import Derived, SupernetQuestion, Training, search_supernet
+from hwbench.workflows.searching.supernet import Derivation, Derived, SupernetQuestion, Training, search_supernet
 from hwbench.workflows.searching.verify import OnDevice, measured_networks
 from hwbench.workflows.sources import Opened
 
@@ -55,7 +56,7 @@ class Seen(msgspec.Struct, frozen=True):
 
 
 class Specialised(msgspec.Struct, frozen=True):
-    """The network searched for a target, which uses its limit up, and how it looks on all of them, in the order of the tables.
+    """The network searched for a target, which uses its limit up, and how it looks on all, in the order of the tables.
 
     `kernels` and `expansions` are shares of its blocks, `depth` the number of blocks of each stage.
     """
@@ -109,7 +110,10 @@ def specialization(
     """
     inputs = read_inputs(question.tables, (), None, None)
     limits_us = _limits_us(question, inputs)
-    derived = [_searched(question, one, limits_us[one.name], partial(on_search, one.name)) for one in inputs.tables]
+    derived = [
+        _searched(question, one, limits_us[one.name], _derivation(inputs, one), partial(on_search, one.name))
+        for one in inputs.tables
+    ]
     architectures = np.array([found.candidate.architecture for found in derived], np.uint8)
     columns = [_seen(inputs, table, architectures, on_device) for table in inputs.tables]
     networks = tuple(
@@ -148,14 +152,22 @@ def _limits_us(question: Question, inputs: Inputs) -> dict[str, float]:
     return found
 
 
-def _searched(question: Question, table: Opened, limit_us: float, on_search: Callable[[Progress], None]) -> Derived:
+def _derivation(inputs: Inputs, table: Opened) -> Derivation:
+    """Limits are used up where latencies are sums, so that networks of one limit are compared."""
+    additive = Latency(inputs.sources[table.name], table.name).total() is not None
+    return "filled" if additive else "probabilities"
+
+
+def _searched(
+    question: Question, table: Opened, limit_us: float, derive: Derivation, on_search: Callable[[Progress], None]
+) -> Derived:
     path = str(table.path) if table.column is None else f"{table.path}:{table.column}"
     own = SupernetQuestion(
         tables=(path,),
         limits=(f"{limit_us:.6f}us",),
         data=question.images,
         recipe=question.recipe,
-        derive="filled",
+        derive=derive,
         train=question.train,
     )
     folder = question.folder / re.sub(r"[^\w.-]", "-", table.name)
