@@ -141,6 +141,34 @@ def test_the_effect_is_the_least_that_counts() -> None:
     assert difference(a, changed, 0.2).named == ()
 
 
+def test_rows_that_swing_together_are_said(tmp_path: Path) -> None:
+    a, b = (swung(run_table(seed), seed) for seed in (0, 1))
+    found = difference(a, b)
+    assert {row.key for row in a.rows[:8]} <= set(found.swinging)
+    assert len(found.swinging) < 20
+    assert found.swing != 0
+    for name, table in (("a", a), ("b", b)):
+        lookup.save(table, tmp_path / f"{name}.json")
+    result = CliRunner().invoke(app, ["table", "diff", str(tmp_path / "a.json"), str(tmp_path / "b.json")])
+    assert f"in {len(found.swinging)} rows that vary together, taken out" in result.output
+    assert difference(run_table(0), run_table(1)).swinging == ()
+
+
+def swung(table: LookupTable, seed: int) -> LookupTable:
+    """The first eight rows slower and faster together from round to round."""
+    rng = np.random.default_rng(seed)
+    moved = dict(zip(range(VISITS * 6), np.exp(0.02 * rng.standard_normal(VISITS * 6)).tolist(), strict=True))
+    rows = []
+    for place, row in enumerate(table.rows):
+        assert row.measurement is not None
+        rounds = row.measurement.rounds
+        own = tuple(value * (moved[n] if place < 8 else 1.0) for n, value in enumerate(rounds.value_us))
+        numbers = tuple(n % VISITS for n in range(len(own)))
+        changed = msgspec.structs.replace(rounds, value_us=own, round=numbers)
+        rows.append(Row(row.key, msgspec.structs.replace(row.measurement, rounds_json=changed.as_json())))
+    return msgspec.structs.replace(table, rows=tuple(rows))
+
+
 def test_too_few_launches_to_tell() -> None:
     found = difference(run_table(0, launches=1), run_table(1))
     assert (found.answer, found.exit_code, found.rows) == ("too few", 2, ())

@@ -230,6 +230,16 @@ def test_deriving_by_accuracy(inputs: Path, tmp_path: Path) -> None:
     assert list(again.derived.candidate.architecture) == found["answer"]["architecture"]
 
 
+def test_deriving_what_uses_the_limit_up(finished: tuple[Path, dict[str, Any]], inputs: Path, tmp_path: Path) -> None:
+    likeliest = finished[1]["answer"]
+    found = run(*words(inputs, tmp_path / "own", "--derive", "filled", "--train", "none"))
+    (kept,) = found["answer"]["kept"]
+    assert likeliest["kept"][0]["value"] <= kept["value"] <= kept["most"]
+    assert kept["value"] > 0.8 * kept["most"]
+    assert found["answer"]["score"] <= likeliest["score"]
+    assert found["derive"] == "filled"
+
+
 def test_several_limits_bind_what_is_derived(inputs: Path, tmp_path: Path) -> None:
     limits = ["--limit", f"phone={limit_us(inputs):.3f}us", "--limit", f"board={limit_us(inputs, 'board'):.3f}us"]
     found = run(

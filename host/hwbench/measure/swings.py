@@ -14,8 +14,8 @@ from numpy.typing import NDArray
 
 from hwbench.measure.statistics import MAD_TO_SD, Floats, weighted_median
 
-# Fewer rounds, or rows that were there, say nothing about what varies together.
-_FEWEST_ROUNDS, _FEWEST_ROWS = 40, 5
+# Fewer say nothing about what varies together, and the correlations of more are too many.
+_FEWEST_ROUNDS, _FEWEST_ROWS, _MOST_ROWS = 40, 5, 2000
 # Rows whose correlation with the common part is below this have none of it.
 _LEAST_CORRELATION = 0.4
 _CLIPPED = 2.0
@@ -35,8 +35,8 @@ def swing_loadings(launches: Sequence[Floats]) -> Floats:
     factor of the correlations between rows (principal axis factoring), without what all rows share.
     """
     rows = len(launches[0]) if launches else 0
-    usable = [one[:, np.isfinite(one).sum(axis=0) > rows / 2] for one in launches]
-    if sum(one.shape[1] for one in usable) < _FEWEST_ROUNDS or rows < _FEWEST_ROWS:
+    usable = [one[:, 2 * np.isfinite(one).sum(axis=0) > rows] for one in launches]
+    if sum(one.shape[1] for one in usable) < _FEWEST_ROUNDS or not _FEWEST_ROWS <= rows <= _MOST_ROWS:
         return np.zeros(rows)
     together = np.concatenate([_deviations(one) for one in usable if one.shape[1]], axis=1)
     spread = np.maximum(MAD_TO_SD * np.nan_to_num(_medians(np.abs(together))), _SMALLEST_DEVIATION)

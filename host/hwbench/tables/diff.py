@@ -138,17 +138,21 @@ def _log_levels(table: LookupTable, keys: list[str]) -> Floats:
 
 
 def _rounds(table: LookupTable, keys: list[str]) -> list[Floats]:
-    """Log latencies of each launch, rows x rounds, NaN where a row was not measured."""
+    """Log latencies of each launch, rows x rounds, NaN where a row was not measured; rounds of most rows alone."""
     known = table.measurements()
-    most = 1 + max(max(known[key].rounds.round) for key in keys)
-    found: dict[int, Floats] = {}
-    for row, key in enumerate(keys):
-        launches, numbers = (np.array(one) for one in (known[key].rounds.launch, known[key].rounds.round))
-        logs = np.log(known[key].rounds.value_us)
-        for launch in np.unique(launches):
-            own = launches == launch
-            found.setdefault(int(launch), np.full((len(keys), most), np.nan))[row, numbers[own]] = logs[own]
-    return list(found.values())
+    rounds = [known[key].rounds for key in keys]
+    rows = np.repeat(np.arange(len(keys)), [len(one.value_us) for one in rounds])
+    launches, numbers = (np.concatenate([getattr(one, name) for one in rounds]) for name in ("launch", "round"))
+    logs = np.log(np.concatenate([one.value_us for one in rounds]))
+    visited, place, counts = np.unique(np.stack([launches, numbers]), axis=1, return_inverse=True, return_counts=True)
+    found = []
+    for launch in np.unique(launches):
+        columns = np.flatnonzero((visited[0] == launch) & (2 * counts > len(keys)))
+        own = np.isin(place, columns)
+        matrix = np.full((len(keys), len(columns)), np.nan)
+        matrix[rows[own], np.searchsorted(columns, place[own])] = logs[own]
+        found.append(matrix)
+    return found
 
 
 def _launch_part(table: LookupTable) -> float:
