@@ -6,6 +6,7 @@ import msgspec
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
+from hwbench.measure.statistics import MAD_TO_SD
 from hwbench.transfer.few_shot.evidence import Components, components, draw_covariances
 from hwbench.transfer.few_shot.prior import Encoded, Prior
 from hwbench.transfer.few_shot.settings import Settings
@@ -14,7 +15,6 @@ from hwbench.transfer.few_shot.spikes import SpikeWeights, weigh
 Floats = NDArray[np.float64]
 Bools = NDArray[np.bool_]
 
-_MAD_TO_SD = 1.4826
 _HEAVIEST = 48
 _CERTAIN = 0.5
 _MOST_CERTAIN = 4
@@ -139,7 +139,7 @@ def posterior_of(prior: Prior, measured: Encoded, values: ArrayLike) -> Posterio
 def standard_of(values: Floats) -> Standard:
     """The median, and the deviation as far as half of the values agree with it."""
     centre = float(np.median(values))
-    robust = 2 * _MAD_TO_SD * float(np.median(np.abs(values - centre)))
+    robust = 2 * MAD_TO_SD * float(np.median(np.abs(values - centre)))
     deviation = float(values.std())
     spread = min(deviation, robust) if robust > 0 else deviation
     return Standard(centre, max(spread, 1e-9 * abs(centre), 1e-12))

@@ -12,12 +12,11 @@ import msgspec
 import numpy as np
 from numpy.typing import NDArray
 
+from hwbench.measure.statistics import MAD_TO_SD
 from hwbench.transfer.help.settings import Settings
 
 Floats: TypeAlias = NDArray[np.float64]
 Places: TypeAlias = NDArray[np.int64]
-
-_MAD_TO_SD = 1.4826
 
 
 class Scale(msgspec.Struct, frozen=True):
@@ -36,7 +35,7 @@ class Scale(msgspec.Struct, frozen=True):
 def scale_of(measured: Floats) -> Scale:
     """The median, and the deviation unless a few spikes made it larger than the bulk of the values says."""
     centre = float(np.median(measured))
-    bulk = 2 * _MAD_TO_SD * float(np.median(np.abs(measured - centre)))
+    bulk = 2 * MAD_TO_SD * float(np.median(np.abs(measured - centre)))
     deviation = float(measured.std())
     return Scale(centre, (min(deviation, bulk) if bulk > 0 else deviation) or 1.0)
 
