@@ -13,11 +13,13 @@
 set -f
 umask 077
 
-start_time() { # the time a process was started, which tells it from a later one of the same number
+start_time() { # the time a running process was started, which tells it from a later one of the same number
     { IFS= read -r line <"/proc/$1/stat"; } 2>/dev/null || return 1
     # The name in brackets may hold blanks.
     # shellcheck disable=SC2086
     set -- ${line##*) }
+    # One that has ended and that its parent has not asked about yet.
+    case $1 in Z | X) return 1 ;; esac
     shift 19
     echo "$1"
 }
