@@ -64,8 +64,8 @@ class Machine:
         self._root = root
         self._storage = storage
         overlays = " && ".join(f'mount --bind "$1/system/etc/proc/{path}" "$1/proc/{path}"' for path in OVERLAID)
-        # The first process takes in orphans; a shell that ignores SIGCHLD has the kernel bury them.
-        script = f"hostname localhost && {overlays} && trap '' CHLD && exec sleep infinity"
+        # The first process takes in orphans; one that ignores SIGCHLD has the kernel bury them.
+        script = f"hostname localhost && {overlays} && exec env --ignore-signal=CHLD sleep infinity"
         space = ["unshare", "--mount", "--pid", "--uts", "--fork", "--kill-child", f"--mount-proc={root}/proc"]
         self._keeper = _held(
             ["nsenter", f"--target={storage}", "--mount", *space, "sh", "-ec", script, "sh", str(root)]
