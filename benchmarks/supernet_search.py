@@ -46,6 +46,7 @@ def main() -> None:
     arguments.add_argument("--seeds", type=int, default=3)
     arguments.add_argument("--sizes", type=int, nargs=3, default=(6000, 2000, 10_000), help="train, validation, test")
     arguments.add_argument("--settings", default="small", help="as of `hwbench search --method supernet`")
+    arguments.add_argument("--derived", type=int, default=1, help="how many of the likeliest networks are trained")
     arguments.add_argument("--quantiles", type=float, nargs="+", default=QUANTILES)
     arguments.add_argument(
         "--tuning-cpu-seconds", type=float, default=0.0, help="spent on choosing the settings; the cases share it"
@@ -66,7 +67,7 @@ def main() -> None:
     found.check_fits(space)
     images = study_images(found, *options.sizes)
     share = options.tuning_cpu_seconds / len(cases)
-    study = Study(space, images, recipes.read(options.settings), share, options.folder)
+    study = Study(space, images, recipes.read(options.settings), share, options.folder, options.derived)
     study.begin()
     first, step = map(int, options.part.split("/"))
     for case in cases[first::step]:
@@ -102,7 +103,7 @@ def _overall(cases: list[CaseResult]) -> dict[str, Any]:
         "won": sum(gain > 0 for gain in gains),
         "limits_held": sum(case.found.latency_us <= case.limit_us for case in cases),
         "cpu_seconds": sum(
-            case.searched.cpu_seconds + sum(one.cpu_seconds for one in (case.found, *case.rivals)) for case in cases
+            case.searched.cpu_seconds + sum(one.cpu_seconds for one in (*case.derived, *case.rivals)) for case in cases
         ),
     }
 

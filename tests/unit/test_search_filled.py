@@ -1,4 +1,4 @@
-"""A limit that is used up: the best architecture at the smallest value of latency that does so, against brute force."""
+"""A limit that is used up: the best architecture of those that do so, against brute force."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 from hwbench import spaces
 from hwbench.errors import LimitUnreachable, UsageError
 from hwbench.search.exact import best, keep_all
-from hwbench.search.filled import USED, filled
+from hwbench.search.filled import USED, best_filled
 from hwbench.search.quantities import ChoiceScores, Count, Function, Latency, Limit, Quantity
 from hwbench.spaces.space import Architectures
 from hwbench.tables.imported import ImportedSource
@@ -40,27 +40,39 @@ def test_the_best_uses_the_limit_up_and_nothing_as_slow_scores_higher(
     allowed = keep_all(limits, EVERY)
     if not allowed.any():
         with pytest.raises(LimitUnreachable):
-            filled(SPACE, scores(seed, spread), limits)
+            best_filled(SPACE, scores(seed, spread), limits)
         return
     own = scores(seed, spread)
-    (plain,) = best(SPACE, own, limits)
-    (found,) = best(SPACE, filled(SPACE, own, limits), limits)
+    (found,) = best_filled(SPACE, own, limits)
     assert keep_all(limits, found[None]).all()
-    most_us, found_us = LATENCIES_US[allowed].max(), float(LATENCY.of(found)[0])
-    assert found_us >= USED * most_us * (1 - 1e-9)
-    as_slow = allowed & (found_us * (1 + 1e-9) <= LATENCIES_US)
+    reached_us = float(LATENCIES_US[allowed].max())
+    least_us = USED * (limits[0].most if reached_us >= USED * limits[0].most else reached_us)
+    fills = allowed & (least_us <= LATENCIES_US)
     scored = float(own.of(found)[0])
-    assert not as_slow.any() or own.of(EVERY[as_slow]).max() <= scored + 1e-6 * max(spread, 1e-9)
-    if LATENCY.of(plain)[0] >= USED * most_us:
-        assert scored == pytest.approx(float(own.of(plain)[0]))
+    assert LATENCY.of(found)[0] >= least_us * (1 - 2e-3)
+    assert own.of(EVERY[fills]).max() <= scored + 1e-6 * max(spread, 1e-9)
 
 
-def test_what_is_used_up_already_keeps_its_scores() -> None:
+def test_the_best_of_a_whole_mobile_space_are_found_at_once() -> None:
+    """Its sums are many more than any programme over them could hold."""
+    space = spaces.get("proxylessnas-w0.35-r28-c10-i1")
+    latency = Latency(ImportedSource(block_table(space.name), space), "table")
+    rng = np.random.default_rng(0)
+    own = ChoiceScores(space, tuple(rng.standard_normal(count) for count in space.choice_counts))
+    limit = Limit(latency, float(np.quantile(latency.of(space.sample(1000, seed=0)), 0.5)))
+    found = best_filled(space, own, [limit], count=3)
+    assert (np.diff(own.of(found)) <= 0).all()
+    assert (latency.of(found) >= USED * limit.most).all()
+    assert keep_all([limit], found).all()
+
+
+def test_what_is_used_up_already_is_the_best() -> None:
     own = ChoiceScores(SPACE, tuple(LATENCY.total().offered))  # type: ignore[union-attr]
-    assert filled(SPACE, own, [Limit(LATENCY, float(np.median(LATENCIES_US)))]) is own
+    limits = [Limit(LATENCY, float(np.median(LATENCIES_US)))]
+    np.testing.assert_array_equal(best_filled(SPACE, own, limits), best(SPACE, own, limits))
 
 
 def test_what_is_no_sum_cannot_be_used_up() -> None:
     quantity: Quantity = Function(LATENCY.of, "a function")
     with pytest.raises(UsageError, match="a function is no sum"):
-        filled(SPACE, scores(0, 1.0), [Limit(quantity, 1e9)])
+        best_filled(SPACE, scores(0, 1.0), [Limit(quantity, 1e9)])

@@ -15,7 +15,7 @@ from hypothesis import strategies as st
 from hwbench import spaces
 from hwbench.errors import DataError, HwbenchError, LimitUnreachable, MissingRows, UsageError
 from hwbench.search.exact import best, every, smallest
-from hwbench.search.front import Floats, front, suffixes
+from hwbench.search.front import Floats, TooManySums, front, suffixes
 from hwbench.search.groups import Groups
 from hwbench.search.quantities import ChoiceScores, Count, Function, Latency, Limit, Quantity
 from hwbench.search.ranked import ranked
@@ -260,6 +260,18 @@ def test_a_limit_out_of_reach_says_what_can_be_reached() -> None:
     with pytest.raises(LimitUnreachable, match=r"has my phone <= 1 µs: the smallest reachable is [\d.]+ ms") as caught:
         best(SMALL, Count(SMALL, "macs"), [Limit(latency, 1.0)])
     assert caught.value.exit_code == 1
+
+
+def test_a_score_that_says_what_the_limit_says_is_refused_before_memory_is_used_up(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    """Sums of independent floats that rise together: none of 7^21 is dominated."""
+    space = spaces.get("proxylessnas-w0.35-r28-c10-i1")
+    rng = np.random.default_rng(0)
+    same = ChoiceScores(space, tuple(rng.uniform(1, 2, count) for count in space.choice_counts))
+    monkeypatch.setattr("hwbench.search.front.MOST_SUMS", 20_000)
+    with pytest.raises(TooManySums, match="more than 20000 points"):
+        best(space, same, [Limit(same, 30.0)])
 
 
 def test_limits_that_only_break_together_are_told_apart() -> None:

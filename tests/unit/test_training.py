@@ -20,7 +20,7 @@ from hwbench.models.weights import random_weights, untrained_weights
 from hwbench.search.data import Images
 from hwbench.search.training import batches as training_batches
 from hwbench.search.training.batches import Batches, Normalisation, augmented, in_order
-from hwbench.search.training.network import Trained, accuracy, recalibrated, train
+from hwbench.search.training.network import Trained, accuracy, recalibrated, scores, train
 from hwbench.search.training.ranks import Ranks
 from hwbench.search.training.settings import NO_AUGMENTATION, Augmentation, TrainingSettings, WeightSettings
 from tests.supernets import SMALL, images
@@ -55,6 +55,27 @@ def test_it_learns(trained: Trained) -> None:
     assert accuracy(NETWORK, trained.weights, images(128, 2), normalisation) > 0.9
     untrained = untrained_weights(NETWORK, 0)
     assert accuracy(NETWORK, untrained, images(128, 2), normalisation) < 0.6
+
+
+def test_blocks_whose_residuals_are_zero_pass_on_what_they_get() -> None:
+    (deep,) = SMALL.parse(["k3e3", "k7e6", "k5e3", "k3e6"])
+    shown, normalisation = images(64, 1), Normalisation(images(64, 1))
+    for residuals, same in (("zero", True), ("drawn", False)):
+        none = TrainingSettings(WeightSettings(epochs=0), residuals=residuals)
+        shallow_scores, deep_scores = (
+            scores(network, train(network, shown, none).weights, shown, normalisation)
+            for network in (NETWORK, SMALL.network(deep))
+        )
+        assert np.allclose(shallow_scores, deep_scores, atol=1e-5) is same
+
+
+def test_zero_residuals_are_trained() -> None:
+    (deep,) = SMALL.parse(["k3e3", "k7e6", "k5e3", "k3e6"])
+    settings = msgspec.structs.replace(SETTINGS, residuals="zero")
+    trained = train(SMALL.network(deep), images(256, 1), settings).weights
+    scales = [name for name in trained if name.endswith("project.bn_scale")]
+    assert len(scales) == 5
+    assert all(np.abs(trained[name]).max() > 0 for name in scales)
 
 
 def test_it_goes_on_where_it_was_stopped(trained: Trained, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -15,6 +15,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from hwbench.errors import ModelError
+from hwbench.spaces.blocks import MBConv
 from hwbench.spaces.ops import Conv, Linear
 from hwbench.spaces.space import NamedBlock
 
@@ -63,6 +64,20 @@ def untrained_weights(network: Iterable[NamedBlock], seed: int) -> dict[str, Arr
                 draws = _rng(f"{name}.weight", seed).uniform(-bound, bound, shape).astype(np.float32)
                 weights |= {f"{name}.weight": draws, f"{name}.bias": np.zeros(op.out_channels, np.float32)}
     return weights
+
+
+def without_residuals(network: Iterable[NamedBlock], weights: Weights) -> dict[str, Array]:
+    """The weights with inverted residuals that have a shortcut passing on what they get (ours for MBConv).
+
+    The last batch norm scales by 0 (Goyal et al., Accurate, large minibatch SGD, 2017, section 5.1), so that a deep
+    network begins to train as a shallow one.
+    """
+    changed = dict(weights)
+    for named in network:
+        if isinstance(named.block, MBConv) and named.block.skip:
+            scale = f"{named.name}.project.bn_scale"
+            changed[scale] = np.zeros_like(changed[scale])
+    return changed
 
 
 def folded(weights: Weights, name: str, op: Conv | Linear) -> tuple[Array, Array]:

@@ -36,7 +36,8 @@ def best(space: Space, score: Quantity, limits: Sequence[Limit], count: int = 1)
     Sums over the positions of a chain are solved without enumerating it: one limit by the dominance programme, several
     by a mixed-integer programme, whose scores are exact to 1e-9 of the score's range. Anything else is enumerated, in
     spaces of up to a million architectures. Raises LimitUnreachable naming the smallest that can be reached,
-    MissingRows when a table lacks a block, UsageError where neither way is open.
+    MissingRows when a table lacks a block, UsageError where neither way is open, TooManySums where one limit says nearly
+    what the score says.
     """
     totals = [quantity.total() for quantity in (score, *(limit.quantity for limit in limits))]
     sums = [total for total in totals if total is not None]
@@ -48,7 +49,8 @@ def best(space: Space, score: Quantity, limits: Sequence[Limit], count: int = 1)
 def front_of(space: Space, score: Quantity, cost: Quantity) -> Architectures:
     """The exact front of a cost and a score, by rising cost; shape (n, positions).
 
-    Raises as `best` does, and UsageError for a latency with a confidence, which no front is of.
+    Raises as `best` does, UsageError for a latency with a confidence, which no front is of, and TooManySums for a front
+    of millions.
     """
     if isinstance(cost, Latency) and cost.widening:
         raise UsageError("A front is of predicted latencies; a confidence belongs to a limit.", hint="Add a limit.")

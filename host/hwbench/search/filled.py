@@ -1,62 +1,74 @@
-"""Scores whose best architecture uses a limit up.
+"""The best architectures that use a limit up.
 
 Choices that are alike share their probability: of six blocks with 0.12 each and "zero" with 0.28, "zero" is the
 likeliest, though three networks in four have a block there. So the likeliest architecture is often much faster than
-what the search expects, and accuracy that the limit allows is given away. Against that, latency gets a value.
+what the search expects, and accuracy that the limit allows is given away.
 """
 
 from __future__ import annotations
 
 from collections.abc import Sequence
 
-import numpy as np
+from numpy.typing import ArrayLike
 
-from hwbench.errors import UsageError
+from hwbench.errors import LimitUnreachable, UsageError
 from hwbench.search import exact
-from hwbench.search.quantities import ChoiceScores, Limit
-from hwbench.spaces.space import Space
+from hwbench.search.quantities import ChoiceScores, Floats, Limit, Quantity
+from hwbench.spaces.space import Architectures, Space
 from hwbench.tables.source import Sum
 
 USED = 0.95
-_STEP, _MOST_STEPS, _HALVINGS = 4.0, 16, 12
+_HALVINGS = 10
 
 
-def filled(space: Space, scores: ChoiceScores, limits: Sequence[Limit], used: float = USED) -> ChoiceScores:
-    """The scores plus the first limit's quantity at its smallest value with which the best takes `used` of it.
+def best_filled(
+    space: Space, score: Quantity, limits: Sequence[Limit], count: int = 1, used: float = USED
+) -> Architectures:
+    """As `exact.best`, but of those that take at least `used` of the first limit, or of the most that any can take.
 
-    That share is of the most that any architecture reaches that keeps all limits. They are the scores themselves if
-    their best does so already. Raises UsageError for a limit that is no sum over positions, and as `exact.best` does.
+    What a limit with a confidence is compared with is its sum (`Quantity.total`). Raises UsageError where the score or
+    the first limit is no sum over positions, and as `exact.best` does.
     """
-    quantity, own = limits[0].quantity, scores.total()
-    costs = quantity.total()
-    if costs is None or own is None:
+    quantity, most = limits[0].quantity, limits[0].most
+    total = quantity.total()
+    if total is None or score.total() is None:
+        lacking = quantity.name if total is None else score.name
         raise UsageError(
-            f"{quantity.name} is no sum over positions, which is needed to use a limit up.",
-            hint="Derive by probabilities.",
+            f"{lacking} is no sum over positions, which is needed to use a limit up.", hint="Derive by probabilities."
         )
-    span = max(float(np.ptp(values)) for values in own.offered) or 1.0
-    widest = max(float(np.ptp(values)) for values in costs.offered) or 1.0
+    exact.best(space, score, limits)  # Says so when nothing keeps the limits themselves.
 
-    def valued(value: float) -> ChoiceScores:
-        return _with_costs(space, scores.name, own, costs, value * span / widest)
+    def taking(least: float) -> Architectures | None:
+        try:
+            return exact.best(space, score, [*limits, Limit(_Left(space, quantity, total, most), most - least)], count)
+        except LimitUnreachable:
+            return None
 
-    def reached(wanted: ChoiceScores) -> float:
-        return float(quantity.of(exact.best(space, wanted, limits))[0])
-
-    enough = used * reached(ChoiceScores(space, costs.offered))
-    if reached(scores) >= enough:
-        return scores
-    low, high = 0.0, 1.0
-    for _ in range(_MOST_STEPS):
-        if reached(valued(high)) >= enough:
-            break
-        low, high = high, _STEP * high
+    if (found := taking(used * most)) is not None:
+        return found
+    low, high = 0.0, used
     for _ in range(_HALVINGS):
         middle = (low + high) / 2
-        low, high = (low, middle) if reached(valued(middle)) >= enough else (middle, high)
-    return valued(high)
+        low, high = (low, middle) if taking(middle * most) is None else (middle, high)
+    found = taking(used * low * most)
+    assert found is not None
+    return found
 
 
-def _with_costs(space: Space, name: str, scores: Sum, costs: Sum, value: float) -> ChoiceScores:
-    offered = tuple(own + value * cost for own, cost in zip(scores.offered, costs.offered, strict=True))
-    return ChoiceScores(space, offered, f"{name} and latency")
+class _Left:
+    """What a sum leaves of a limit."""
+
+    def __init__(self, space: Space, quantity: Quantity, total: Sum, most: float) -> None:
+        self.name = f"unused {quantity.name}"
+        self._fixed = most - total.fixed
+        self._taken = ChoiceScores(space, total.offered, quantity.name)
+        self._text = quantity.text
+
+    def of(self, architectures: ArrayLike) -> Floats:
+        return self._fixed - self._taken.of(architectures)
+
+    def total(self) -> Sum:
+        return Sum(self._fixed, tuple(-values for values in self._taken.total().offered))
+
+    def text(self, value: float) -> str:
+        return self._text(value)

@@ -15,7 +15,11 @@ import msgspec
 import numpy as np
 from numpy.typing import NDArray
 
+from hwbench.errors import HwbenchError
 from hwbench.transfer.fronts import undominated
+
+# Where costs and scores rise together hardly anything is dominated, and sums double from group to group.
+MOST_SUMS = 2_000_000
 
 Floats: TypeAlias = NDArray[np.float64]
 Offers: TypeAlias = Sequence[Floats]
@@ -34,11 +38,15 @@ class Front(msgspec.Struct, frozen=True):
         return place if place >= 0 else None
 
 
+class TooManySums(HwbenchError):
+    """The programme would have to hold more than `MOST_SUMS` sums."""
+
+
 def front(costs: Offers, scores: Offers) -> Front:
     """The front of all combinations; of equals in both the first found is taken.
 
     `costs` and `scores` hold one array per group, shape (options,), finite. Two sums that are equal but for the
-    rounding of floats are different.
+    rounding of floats are different. Raises TooManySums.
     """
     steps = _steps(costs, scores)
     cost, score = steps[-1][:2] if steps else (np.zeros(1), np.zeros(1))
@@ -52,7 +60,10 @@ def front(costs: Offers, scores: Offers) -> Front:
 
 
 def suffixes(costs: Offers, scores: Offers) -> list[tuple[Floats, Floats]]:
-    """Costs and scores of the front of groups j and later, for j = 0 ... groups; the last is one sum of zeros."""
+    """Costs and scores of the front of groups j and later, for j = 0 ... groups; the last is one sum of zeros.
+
+    Raises TooManySums.
+    """
     steps = _steps(costs[::-1], scores[::-1])
     return [*((cost, score) for cost, score, _, _ in reversed(steps)), (np.zeros(1), np.zeros(1))]
 
@@ -67,6 +78,11 @@ def _steps(costs: Offers, scores: Offers) -> list[tuple[Floats, Floats, NDArray[
         sums = (own_cost[useful, None] + cost).reshape(-1)
         totals = (own_score[useful, None] + score).reshape(-1)
         kept = undominated(sums, totals)
+        if len(kept) > MOST_SUMS:
+            raise TooManySums(
+                f"The exact front has more than {MOST_SUMS} points: its cost and score say nearly the same.",
+                hint="Choose another score, or search by evolution.",
+            )
         steps.append((sums[kept], totals[kept], kept % len(cost), useful[kept // len(cost)]))
         cost, score = sums[kept], totals[kept]
     return steps

@@ -141,7 +141,7 @@ class ChoiceScores:
         found: Floats = np.sum([values[archs[:, place]] for place, values in enumerate(self._offered)], axis=0)
         return found
 
-    def total(self) -> Sum | None:
+    def total(self) -> Sum:
         return Sum(0.0, self._offered)
 
     def text(self, value: float) -> str:

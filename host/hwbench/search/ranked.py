@@ -11,15 +11,20 @@ from collections.abc import Iterator
 
 import numpy as np
 
-from hwbench.search.front import Offers, suffixes
+from hwbench.search.front import Floats, Offers, suffixes
 
 
 def ranked(costs: Offers, scores: Offers, budget: float) -> Iterator[tuple[int, ...]]:
     """Picks whose costs sum to `budget` at most, by falling score; each once. The arrays are those of `front`.
 
-    Scores that are equal but for the rounding of floats may come in any order.
+    Scores that are equal but for the rounding of floats may come in any order. Raises TooManySums at the call.
     """
-    rest = suffixes(costs, scores)
+    return _opened(costs, scores, budget, suffixes(costs, scores))
+
+
+def _opened(
+    costs: Offers, scores: Offers, budget: float, rest: list[tuple[Floats, Floats]]
+) -> Iterator[tuple[int, ...]]:
     groups = len(costs)
     start = _best_within(rest[0], np.array([budget]))[0]
     # Of equal bounds the deepest is opened first, then the oldest.

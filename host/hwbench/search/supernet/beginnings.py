@@ -11,7 +11,7 @@ from collections.abc import Sequence
 
 import numpy as np
 
-from hwbench.models.weights import Array, untrained_weights
+from hwbench.models.weights import Array, untrained_weights, without_residuals
 from hwbench.search.supernet.settings import Beginning
 from hwbench.spaces.blocks import MBConv
 from hwbench.spaces.space import NamedBlock
@@ -22,25 +22,23 @@ def first_weights(choices: Sequence[NamedBlock | None], seed: int, beginning: Be
 
     `alike` nests the inverted residuals with an expansion: the smallest kernel and expansion is the centre of each
     larger kernel, whose rim is 0, and the first channels of each larger expansion, whose others add nothing. Where
-    there is a shortcut the residual is 0 at first (Goyal et al., Accurate, large minibatch SGD, 2017, section 5.1).
-    Everything else begins on its own.
+    there is a shortcut the residual is 0 at first. Everything else begins on its own.
     """
     drawn = [{} if named is None else untrained_weights([named], seed) for named in choices]
     if beginning == "independent":
         return drawn
     nested = [
-        (named.name, named.block, weights)
+        (named, named.block, weights)
         for named, weights in zip(choices, drawn, strict=True)
         if named is not None and isinstance(named.block, MBConv) and f"{named.name}.expand.weight" in weights
     ]
     if not nested:
         return drawn
-    inner_name, inner_block, inner = min(nested, key=lambda one: (one[1].kernel, one[1].mid_channels))
-    for name, block, weights in nested:
+    inner_named, inner_block, inner = min(nested, key=lambda one: (one[1].kernel, one[1].mid_channels))
+    for named, block, weights in nested:
         if block.kernel >= inner_block.kernel and block.mid_channels >= inner_block.mid_channels:
-            _nest(inner, inner_name, weights, name)
-        if block.skip:
-            weights[f"{name}.project.bn_scale"] = np.zeros(block.out_channels, np.float32)
+            _nest(inner, inner_named.name, weights, named.name)
+        weights.update(without_residuals([named], weights))
     return drawn
 
 

@@ -13,7 +13,7 @@ from numpy.typing import NDArray
 from torch import nn
 
 from hwbench.models.torch_nets import Network, build, weights_of
-from hwbench.models.weights import Array, Weights, untrained_weights
+from hwbench.models.weights import Array, Weights, untrained_weights, without_residuals
 from hwbench.search.data.images import Images, check_fits
 from hwbench.search.training import checkpoint
 from hwbench.search.training.batches import Batches, Normalisation, in_order
@@ -66,7 +66,7 @@ def train(
     for images that do not or a loss that is no number any more.
     """
     check_fits(network, images)
-    start = untrained_weights(network, settings.seed) if weights is None else weights
+    start = _first_weights(network, settings) if weights is None else weights
     module = build(network, start).to(memory_format=torch.channels_last)
     normalisation = Normalisation(images)
     seed = (settings.seed, _IMAGES)
@@ -137,6 +137,11 @@ def scores(
 def accuracy(network: Sequence[NamedBlock], weights: Weights, images: Images, normalisation: Normalisation) -> float:
     """Share of the images that the network classifies rightly."""
     return float((scores(network, weights, images, normalisation).argmax(1) == images.labels).mean())
+
+
+def _first_weights(network: Sequence[NamedBlock], settings: TrainingSettings) -> Weights:
+    drawn = untrained_weights(network, settings.seed)
+    return without_residuals(network, drawn) if settings.residuals == "zero" else drawn
 
 
 def _share_norms(module: nn.Module, ranks: Ranks) -> None:

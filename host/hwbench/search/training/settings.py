@@ -5,6 +5,8 @@ Source: search/imagenet_arch_search.py of its repository, for ImageNet; what it 
 
 from __future__ import annotations
 
+from typing import Literal, TypeAlias
+
 import msgspec
 
 from hwbench.errors import UsageError
@@ -54,13 +56,18 @@ class WeightSettings(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
         check("label_smoothing", 0 <= self.label_smoothing < 1, "at least 0 and below 1")
 
 
+# What a block with a shortcut adds at first: what its drawn weights compute, or nothing.
+Residuals: TypeAlias = Literal["drawn", "zero"]
+
+
 class TrainingSettings(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
-    """Training one network, from scratch or from given weights."""
+    """Training one network, from scratch or from given weights; `residuals` (ours) is about the former."""
 
     weights: WeightSettings = WeightSettings(learning_rate=0.05)
     augmentation: Augmentation = Augmentation()
     checkpoint_steps: int = 0
     seed: int = 0
+    residuals: Residuals = "drawn"
 
     def __post_init__(self) -> None:
         check("checkpoint_steps", self.checkpoint_steps >= 0, "at least 0")

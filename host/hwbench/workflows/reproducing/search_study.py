@@ -1,10 +1,9 @@
 """The supernet's network against random networks of the same latency and the same compute. Loads torch.
 
-For each case, a table, limit and seed, the supernet is searched once, the exact search takes the likeliest architecture
-that uses the limit up (if latencies are sums), and it is trained from scratch. Its rivals are drawn uniformly from the
-architectures at 90 to 100 % of the limit, as many as the CPU time of the search, its share of the tuning and that
-training buys; the best of them on the validation images is compared with the supernet's, both on test images that
-nothing else saw.
+For each case, a table, limit and seed, the supernet is searched once, the exact search takes the likeliest architectures
+that use the limit up (if latencies are sums), and they are trained from scratch. Their rivals are drawn uniformly from
+the architectures at 90 to 100 % of the limit, as many as the CPU time of the search, its share of the tuning and those
+trainings buys. Of both the best on the validation images are compared, on test images that nothing else saw.
 """
 
 from __future__ import annotations
@@ -22,7 +21,7 @@ from hwbench import files
 from hwbench.errors import DataError, Incomparable
 from hwbench.search import data, exact
 from hwbench.search.data import Dataset, Images
-from hwbench.search.filled import filled
+from hwbench.search.filled import best_filled
 from hwbench.search.quantities import Latency, Limit
 from hwbench.search.supernet.outcome import Progress
 from hwbench.search.supernet.recipes import Recipe
@@ -50,9 +49,9 @@ class TrainedNetwork(msgspec.Struct, frozen=True):
 
 
 class Searched(msgspec.Struct, frozen=True):
-    """The architecture that a search led to, how it went epoch by epoch, and what that took."""
+    """The architectures that a search led to, the likeliest first, how it went epoch by epoch, and what that took."""
 
-    architecture: tuple[int, ...]
+    architectures: tuple[tuple[int, ...], ...]
     progress: tuple[Progress, ...]
     cpu_seconds: float
 
@@ -75,8 +74,13 @@ class CaseResult(msgspec.Struct, frozen=True):
     seed: int
     tuning_cpu_seconds: float
     searched: Searched
-    found: TrainedNetwork
+    derived: tuple[TrainedNetwork, ...]
     rivals: tuple[TrainedNetwork, ...]
+
+    @property
+    def found(self) -> TrainedNetwork:
+        """The derived network that validation prefers."""
+        return max(self.derived, key=lambda one: one.validation)
 
     @property
     def chosen(self) -> TrainedNetwork:
@@ -93,13 +97,17 @@ class StudyImages(msgspec.Struct, frozen=True):
 
 
 class Study(msgspec.Struct, frozen=True):
-    """What all cases share. `tuning_cpu_seconds` is each case's share; every finished piece is kept in `folder`."""
+    """What all cases share. `tuning_cpu_seconds` is each case's share; every finished piece is kept in `folder`.
+
+    `derived` is how many of the likeliest architectures are trained.
+    """
 
     space: ChainSpace
     images: StudyImages
     recipe: Recipe
     tuning_cpu_seconds: float
     folder: Path
+    derived: int = 1
 
     def begin(self) -> None:
         """Writes what decides the pieces. Raises Incomparable when the folder has pieces of another study."""
@@ -108,6 +116,7 @@ class Study(msgspec.Struct, frozen=True):
             tuple(len(part) for part in (self.images.train, self.images.validation, self.images.test)),
             self.recipe,
             self.tuning_cpu_seconds,
+            self.derived,
         )
         path = self.folder / "study.json"
         if _kept(path, "study", _Decisive, lambda: own) != own:
@@ -119,6 +128,7 @@ class _Decisive(msgspec.Struct, frozen=True):
     images: tuple[int, ...]
     recipe: Recipe
     tuning_cpu_seconds: float
+    derived: int
 
 
 def study_images(found: Dataset, train: int, validation: int, test: int) -> StudyImages:
@@ -147,10 +157,12 @@ def run_case(study: Study, case: Case, more: Callable[[], bool] = lambda: True) 
 
     try:
         searched = piece("search", Searched, partial(_searched, study, case, limit_us))
-        likeliest = np.array(searched.architecture, np.uint8)
-        found = piece("found", TrainedNetwork, partial(_trained, study, case, likeliest))
+        derived = tuple(
+            piece(f"derived-{place}", TrainedNetwork, partial(_trained, study, case, np.array(architecture, np.uint8)))
+            for place, architecture in enumerate(searched.architectures)
+        )
         drawn = _near(study.space, case, limit_us)
-        budget = searched.cpu_seconds + study.tuning_cpu_seconds + found.cpu_seconds
+        budget = searched.cpu_seconds + study.tuning_cpu_seconds + sum(one.cpu_seconds for one in derived)
         rivals: list[TrainedNetwork] = []
         while not rivals or budget - sum(rival.cpu_seconds for rival in rivals) >= rivals[-1].cpu_seconds:
             architecture = drawn[len(rivals)]
@@ -158,7 +170,7 @@ def run_case(study: Study, case: Case, more: Callable[[], bool] = lambda: True) 
     except _Stopped:
         return None
     return CaseResult(
-        case.table, case.quantile, limit_us, case.seed, study.tuning_cpu_seconds, searched, found, tuple(rivals)
+        case.table, case.quantile, limit_us, case.seed, study.tuning_cpu_seconds, searched, derived, tuple(rivals)
     )
 
 
@@ -182,12 +194,10 @@ def _searched(study: Study, case: Case, limit_us: float) -> Searched:
     # No checkpoints: a search in two parts would not know the CPU time of the first.
     outcome = SupernetSearch(study.space, case.source, splits, settings).run()
     limit = Limit(Latency(case.source, case.table), limit_us)
-    scores = outcome.scores(study.space)
-    if limit.quantity.total() is not None:
-        scores = filled(study.space, scores, [limit])
-    (architecture,) = exact.best(study.space, scores, [limit])
+    derive = exact.best if limit.quantity.total() is None else best_filled
+    architectures = derive(study.space, outcome.scores(study.space), [limit], study.derived)
     spent = time.process_time() - begin
-    return Searched(tuple(architecture.tolist()), outcome.progress, spent)
+    return Searched(tuple(tuple(one) for one in architectures.tolist()), outcome.progress, spent)
 
 
 def _near(space: ChainSpace, case: Case, limit_us: float) -> Architectures:

@@ -15,7 +15,7 @@ from hwbench.models.weight_files import WeightsRecord
 from hwbench.models.weights import Array
 from hwbench.search import data, exact
 from hwbench.search.data import Dataset
-from hwbench.search.filled import filled
+from hwbench.search.filled import best_filled
 from hwbench.search.quantities import Count, Function, Latency
 from hwbench.search.supernet import outcome as outcomes
 from hwbench.search.supernet.accuracy import SharedAccuracy, right_answers
@@ -107,7 +107,7 @@ class Steps:
         if question.derive == "filled":
             scores = outcome.scores(self._space)
             felt_first = sorted(limits, key=lambda limit: limit.quantity is not self._felt)
-            architectures = exact.best(self._space, filled(self._space, scores, felt_first), limits, count)
+            architectures = best_filled(self._space, scores, felt_first, count)
             return describe(self._space, scores, limits, architectures)
         if question.derive == "accuracy":
             shared = SharedAccuracy(self._search.supernet, self._seen(), self._search.normalisation)
