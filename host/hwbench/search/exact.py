@@ -36,8 +36,8 @@ def best(space: Space, score: Quantity, limits: Sequence[Limit], count: int = 1)
     Sums over the positions of a chain are solved without enumerating it: one limit by the dominance programme, several
     by a mixed-integer programme, whose scores are exact to 1e-9 of the score's range. Anything else is enumerated, in
     spaces of up to a million architectures. Raises LimitUnreachable naming the smallest that can be reached,
-    MissingRows when a table lacks a block, UsageError where neither way is open, TooManySums where one limit says nearly
-    what the score says.
+    MissingRows when a table lacks a block, UsageError where neither way is open, TooManySums where one limit says
+    nearly what the score says.
     """
     totals = [quantity.total() for quantity in (score, *(limit.quantity for limit in limits))]
     sums = [total for total in totals if total is not None]

@@ -1,9 +1,10 @@
 """The supernet's network against random networks of the same latency and the same compute. Loads torch.
 
-For each case, a table, limit and seed, the supernet is searched once, the exact search takes the likeliest architectures
-that use the limit up (if latencies are sums), and they are trained from scratch. Their rivals are drawn uniformly from
-the architectures at 90 to 100 % of the limit, as many as the CPU time of the search, its share of the tuning and those
-trainings buys. Of both the best on the validation images are compared, on test images that nothing else saw.
+For each case, a table, limit and seed, the supernet is searched once, the exact search takes the likeliest
+architectures that use the limit up (if latencies are sums), and they are trained from scratch. Their rivals are drawn
+uniformly from the architectures at 90 to 100 % of the limit, as many as the CPU time of the search, its share of the
+tuning and those trainings buys. Of both the best on the validation images are compared, on test images that nothing
+else saw.
 """
 
 from __future__ import annotations
