@@ -32,8 +32,9 @@ from hwbench.tables.opening import Source
 from hwbench.workflows.reproducing.phone_like import NAME, phone_like
 from hwbench.workflows.reproducing.search_study import Case, CaseResult, Study, run_case, study_images
 
-# Nine positions: twenty-one are too many for images of 28 x 28, where networks with fewer blocks train better.
-SPACE = "proxylessnas-v16.16.24.40.64.128-r28-c10-i1-d3.3.3-s1.2.2"
+# So narrow that architectures of one latency differ by more than trainings of one architecture.
+SPACE = "proxylessnas-v4.4.4.8.12.32-r28-c10-i1-d3.3.3-s1.2.2"
+SETTINGS = Path(__file__).parent / "settings" / "supernet_search.json"
 QUANTILES = (0.10, 0.25)
 
 
@@ -44,9 +45,10 @@ def main() -> None:
     arguments.add_argument("--data", type=Path, help="a data set; Fashion-MNIST as installed by default")
     arguments.add_argument("--folder", type=Path, required=True, help="finished pieces; a run goes on from them")
     arguments.add_argument("--seeds", type=int, default=3)
-    arguments.add_argument("--sizes", type=int, nargs=3, default=(6000, 2000, 10_000), help="train, validation, test")
-    arguments.add_argument("--settings", default="small", help="as of `hwbench search --method supernet`")
-    arguments.add_argument("--derived", type=int, default=1, help="how many of the likeliest networks are trained")
+    arguments.add_argument("--sizes", type=int, nargs=3, default=(10_000, 2000, 10_000), help="train, validation, test")
+    arguments.add_argument("--settings", default=str(SETTINGS), help="as of `hwbench search --method supernet`")
+    arguments.add_argument("--derive", choices=["filled", "fitted"], default="fitted")
+    arguments.add_argument("--derived", type=int, default=3, help="how many of the likeliest networks are trained")
     arguments.add_argument("--quantiles", type=float, nargs="+", default=QUANTILES)
     arguments.add_argument(
         "--tuning-cpu-seconds", type=float, default=0.0, help="spent on choosing the settings; the cases share it"
@@ -67,7 +69,7 @@ def main() -> None:
     found.check_fits(space)
     images = study_images(found, *options.sizes)
     share = options.tuning_cpu_seconds / len(cases)
-    study = Study(space, images, recipes.read(options.settings), share, options.folder, options.derived)
+    study = Study(space, images, recipes.read(options.settings), share, options.folder, options.derived, options.derive)
     study.begin()
     first, step = map(int, options.part.split("/"))
     for case in cases[first::step]:

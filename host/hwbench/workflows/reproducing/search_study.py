@@ -13,7 +13,7 @@ import time
 from collections.abc import Callable
 from functools import partial
 from pathlib import Path
-from typing import TypeVar
+from typing import Literal, TypeAlias, TypeVar
 
 import msgspec
 import numpy as np
@@ -23,7 +23,9 @@ from hwbench.errors import DataError, Incomparable
 from hwbench.search import data, exact
 from hwbench.search.data import Dataset, Images
 from hwbench.search.filled import best_filled
-from hwbench.search.quantities import Latency, Limit
+from hwbench.search.fitted import DRAWN, drawn_near, fitted
+from hwbench.search.quantities import Function, Latency, Limit
+from hwbench.search.supernet.accuracy import SharedAccuracy
 from hwbench.search.supernet.outcome import Progress
 from hwbench.search.supernet.recipes import Recipe
 from hwbench.search.supernet.search import Splits, SupernetSearch
@@ -36,6 +38,7 @@ CLOSE = 0.9
 _DRAWN = 20_000
 _MOST_DRAWS = 200
 _VERSION = 1
+Derivation: TypeAlias = Literal["filled", "fitted"]
 T = TypeVar("T")
 
 
@@ -100,7 +103,8 @@ class StudyImages(msgspec.Struct, frozen=True):
 class Study(msgspec.Struct, frozen=True):
     """What all cases share. `tuning_cpu_seconds` is each case's share; every finished piece is kept in `folder`.
 
-    `derived` is how many of the likeliest architectures are trained.
+    `derived` is how many of the architectures that do best are trained, by `derive`: those of the largest probability,
+    or of the best accuracies with shared weights as a regression sees them.
     """
 
     space: ChainSpace
@@ -109,6 +113,7 @@ class Study(msgspec.Struct, frozen=True):
     tuning_cpu_seconds: float
     folder: Path
     derived: int = 1
+    derive: Derivation = "filled"
 
     def begin(self) -> None:
         """Writes what decides the pieces. Raises Incomparable when the folder has pieces of another study."""
@@ -118,6 +123,7 @@ class Study(msgspec.Struct, frozen=True):
             self.recipe,
             self.tuning_cpu_seconds,
             self.derived,
+            self.derive,
         )
         path = self.folder / "study.json"
         if _kept(path, "study", _Decisive, lambda: own) != own:
@@ -130,6 +136,7 @@ class _Decisive(msgspec.Struct, frozen=True):
     recipe: Recipe
     tuning_cpu_seconds: float
     derived: int
+    derive: Derivation
 
 
 def study_images(found: Dataset, train: int, validation: int, test: int) -> StudyImages:
@@ -193,10 +200,15 @@ def _searched(study: Study, case: Case, limit_us: float) -> Searched:
     settings = msgspec.structs.replace(study.recipe.search, seed=case.seed).referred_to(limit_us)
     splits = Splits(study.images.train, study.images.validation)
     # No checkpoints: a search in two parts would not know the CPU time of the first.
-    outcome = SupernetSearch(study.space, case.source, splits, settings).run()
-    limit = Limit(Latency(case.source, case.table), limit_us)
+    search = SupernetSearch(study.space, case.source, splits, settings)
+    outcome, limit = search.run(), Limit(Latency(case.source, case.table), limit_us)
+    scores = outcome.scores(study.space)
+    if study.derive == "fitted":
+        seen = splits.architecture.take(slice(0, settings.validation_images))
+        shared = Function(SharedAccuracy(search.supernet, seen, search.normalisation), "shared accuracy")
+        scores = fitted(study.space, drawn_near(study.space, [limit], DRAWN, case.seed), shared)
     derive = exact.best if limit.quantity.total() is None else best_filled
-    architectures = derive(study.space, outcome.scores(study.space), [limit], study.derived)
+    architectures = derive(study.space, scores, [limit], study.derived)
     spent = time.process_time() - begin
     return Searched(tuple(tuple(one) for one in architectures.tolist()), outcome.progress, spent)
 
