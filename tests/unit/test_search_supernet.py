@@ -240,6 +240,17 @@ def test_deriving_what_uses_the_limit_up(finished: tuple[Path, dict[str, Any]], 
     assert found["derive"] == "filled"
 
 
+def test_deriving_by_a_regression_of_shared_accuracies(inputs: Path, tmp_path: Path) -> None:
+    found = run(*words(inputs, tmp_path / "own", "--derive", "fitted", "--train", "none"))
+    (kept,) = found["answer"]["kept"]
+    assert 0.8 * kept["most"] < kept["value"] <= kept["most"]
+    assert found["derive"] == "fitted"
+    assert (
+        run(*words(inputs, tmp_path / "own", "--derive", "fitted", "--train", "none", "--resume"))["answer"]
+        == (found["answer"])
+    )
+
+
 def test_several_limits_bind_what_is_derived(inputs: Path, tmp_path: Path) -> None:
     limits = ["--limit", f"phone={limit_us(inputs):.3f}us", "--limit", f"board={limit_us(inputs, 'board'):.3f}us"]
     found = run(

@@ -31,6 +31,7 @@ class MethodName(StrEnum):
 class DeriveName(StrEnum):
     probabilities = "probabilities"
     filled = "filled"
+    fitted = "fitted"
     accuracy = "accuracy"
 
 

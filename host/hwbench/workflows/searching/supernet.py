@@ -28,7 +28,7 @@ VERSION = 1
 # An evaluation is a pass over the held-out images, so that fewer are affordable than of cheaper scores.
 EVOLUTION = Settings(population=50, children=350)
 
-Derivation: TypeAlias = Literal["probabilities", "filled", "accuracy"]
+Derivation: TypeAlias = Literal["probabilities", "filled", "fitted", "accuracy"]
 Training: TypeAlias = Literal["scratch", "finetune", "none"]
 
 
@@ -36,10 +36,11 @@ class SupernetQuestion(msgspec.Struct, frozen=True, kw_only=True):
     """What to search for: tables and limits as `Question` has them, images, and how.
 
     The first table is the one whose latency the search feels; all limits bind what is derived. `data` is an npz file or
-    a folder (None: Fashion-MNIST). `derive` takes the likeliest architecture that keeps the limits, or the likeliest
-    when latency has the value at which the first limit is used up, or by `evolution` the one of the best accuracy with
-    shared weights. `train` says where the weights come from: a training of its own,
-    one that begins with the shared weights, or those as they are, batch norms recalibrated.
+    a folder (None: Fashion-MNIST). `derive` takes the likeliest architecture that keeps the limits (`probabilities`);
+    the likeliest that uses the first limit up (`filled`); of those the one of the best accuracy with shared weights as
+    a regression over drawn architectures sees it (`fitted`); or by `evolution` the one of the best such accuracy.
+    `train` says where the weights come from: a training of its own, one that begins with the shared weights, or those
+    as they are, batch norms recalibrated.
     """
 
     tables: tuple[str, ...]

@@ -16,6 +16,7 @@ from hwbench.models.weights import Array
 from hwbench.search import data, exact
 from hwbench.search.data import Dataset
 from hwbench.search.filled import best_filled
+from hwbench.search.fitted import DRAWN, drawn_near, fitted
 from hwbench.search.quantities import Count, Function, Latency
 from hwbench.search.supernet import outcome as outcomes
 from hwbench.search.supernet.accuracy import SharedAccuracy, right_answers
@@ -48,7 +49,7 @@ class Steps:
         self._inputs = read_inputs(question.tables, question.limits, question.space, question.confidence)
         self._space = chain_of(self._inputs.space)
         self._felt = _felt(self._inputs)
-        if question.derive == "filled" and not self._additive:
+        if question.derive in ("filled", "fitted") and not self._additive:
             raise UsageError("A limit that is no sum over positions cannot be used up.", hint="Leave --derive out.")
         if self._additive:
             # Before hours of training: is there a network that keeps the limits at all?
@@ -104,15 +105,19 @@ class Steps:
     def _candidates(self, outcome: Outcome, count: int, executor: Executor | None) -> tuple[Candidate, ...]:
         """The best that keep the limits, by falling probability or accuracy."""
         question, limits = self._question, self._inputs.limits
-        if question.derive == "filled":
+        shared = Function(
+            SharedAccuracy(self._search.supernet, self._seen(), self._search.normalisation), "shared accuracy"
+        )
+        if question.derive in ("filled", "fitted"):
             scores = outcome.scores(self._space)
             felt_first = sorted(limits, key=lambda limit: limit.quantity is not self._felt)
-            architectures = best_filled(self._space, scores, felt_first, count)
-            return describe(self._space, scores, limits, architectures)
+            if question.derive == "fitted":
+                drawn = drawn_near(self._space, felt_first, DRAWN, question.recipe.search.seed)
+                scores = fitted(self._space, drawn, shared)
+            return describe(self._space, scores, limits, best_filled(self._space, scores, felt_first, count))
         if question.derive == "accuracy":
-            shared = SharedAccuracy(self._search.supernet, self._seen(), self._search.normalisation)
             found = find_architectures(
-                self._space, limits, score=Function(shared, "shared accuracy"), method="evolution", count=count,
+                self._space, limits, score=shared, method="evolution", count=count,
                 settings=question.evolution, journal=self._place.evaluations, resume=True, executor=executor,
             )  # fmt: skip
         elif self._additive:
