@@ -175,16 +175,19 @@ def test_specialisation_over_three_tables(inputs: Path, tmp_path: Path) -> None:
 
 
 def test_a_column_agrees_when_its_own_network_is_fastest_or_the_interval_leaves_it_open() -> None:
-    def network(target: str, *latencies: float) -> Specialised:
+    def network(target: str, accuracy: float, *latencies: float) -> Specialised:
         seen = tuple(Seen(value, 0.95 * value, 1.05 * value, (), True) for value in latencies)
-        return Specialised(target, 100.0, (), 0.9, seen, {}, {}, {})
+        return Specialised(target, 100.0, (), accuracy, seen, {}, {}, {})
 
-    best = checks_of([network("a", 10.0, 30.0), network("b", 20.0, 15.0)])
+    best = checks_of([network("a", 0.9, 10.0, 30.0), network("b", 0.9, 20.0, 15.0)], 10_000)
     assert [check.computed for check in best] == [2.0, 2.0]
     assert all(check.agrees for check in best)
-    close = checks_of([network("a", 10.0, 14.5), network("b", 20.0, 15.0)])
+    close = checks_of([network("a", 0.9, 10.0, 14.5), network("b", 0.9, 20.0, 15.0)], 10_000)
     assert [check.agrees for check in close] == [True, True]
-    wrong = checks_of([network("a", 10.0, 10.0), network("b", 20.0, 15.0)])
-    assert [check.agrees for check in wrong] == [True, False]
+    for accuracy, agrees in ((0.95, False), (0.905, True), (0.8, True)):
+        faster = checks_of([network("a", accuracy, 10.0, 10.0), network("b", 0.9, 20.0, 15.0)], 10_000)
+        assert [check.agrees for check in faster] == [True, agrees]
+        assert faster[1].unit == "points"
+        assert faster[1].computed == pytest.approx(100 * (0.9 - accuracy))
     diagonal = [min(range(3), key=lambda row: PUBLISHED[row].latency_ms[column]) for column in range(3)]
     assert diagonal == [0, 1, 2]
