@@ -20,6 +20,7 @@ from typing import Any
 import msgspec
 import numpy as np
 import torch
+from numpy.typing import NDArray
 
 from benchmarks.common import parser, report
 from hwbench import spaces
@@ -30,7 +31,7 @@ from hwbench.spaces.space import ChainSpace
 from hwbench.tables import opening
 from hwbench.tables.opening import Source
 from hwbench.workflows.reproducing.phone_like import NAME, phone_like
-from hwbench.workflows.reproducing.search_study import Case, CaseResult, Study, run_case, study_images
+from hwbench.workflows.reproducing.search_study import Case, CaseResult, Study, TrainedNetwork, run_case, study_images
 
 # So narrow that architectures of one latency differ by more than trainings of one architecture.
 SPACE = "proxylessnas-v4.4.4.8.12.32-r28-c10-i1-d3.3.3-s1.2.2"
@@ -98,16 +99,29 @@ def _sources(space: ChainSpace, table: Path | None) -> dict[str, Source]:
 
 
 def _overall(cases: list[CaseResult]) -> dict[str, Any]:
-    gains = [case.found.test - case.chosen.test for case in cases]
+    gains = np.array([case.found.test - case.chosen.test for case in cases])
+    over_mean = np.array([_mean_test(case.derived) - _mean_test(case.rivals) for case in cases])
     return {
         "cases": len(cases),
-        "gain_mean": float(np.mean(gains)),
-        "won": sum(gain > 0 for gain in gains),
+        "gain_mean": float(gains.mean()),
+        "gain_standard_error": _standard_error(gains),
+        "mean_derived_over_mean_rival": float(over_mean.mean()),
+        "mean_derived_over_mean_rival_standard_error": _standard_error(over_mean),
+        "cases_where_the_mean_derived_is_better": int((over_mean > 0).sum()),
+        "won": int((gains > 0).sum()),
         "limits_held": sum(case.found.latency_us <= case.limit_us for case in cases),
         "cpu_seconds": sum(
             case.searched.cpu_seconds + sum(one.cpu_seconds for one in (*case.derived, *case.rivals)) for case in cases
         ),
     }
+
+
+def _mean_test(networks: tuple[TrainedNetwork, ...]) -> float:
+    return float(np.mean([one.test for one in networks]))
+
+
+def _standard_error(values: NDArray[np.float64]) -> float | None:
+    return float(values.std(ddof=1) / np.sqrt(len(values))) if len(values) > 1 else None
 
 
 def _summary(cases: list[CaseResult], name: str, quantile: float) -> dict[str, Any]:
@@ -119,6 +133,7 @@ def _summary(cases: list[CaseResult], name: str, quantile: float) -> dict[str, A
         "quantile": quantile,
         "limit_us": own[0].limit_us,
         "seeds": len(own),
+        "derived_test": [[one.test for one in case.derived] for case in own],
         "found_test": [case.found.test for case in own],
         "chosen_rival_test": [case.chosen.test for case in own],
         "rivals": [len(case.rivals) for case in own],
