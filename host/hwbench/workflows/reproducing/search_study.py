@@ -34,9 +34,10 @@ from hwbench.search.training.network import accuracy, train
 from hwbench.spaces.space import Architectures, ChainSpace
 from hwbench.tables.source import LatencySource
 
-CLOSE = 0.9
 _DRAWN = 20_000
-_MOST_DRAWS = 200
+_MOST_RIVALS = 200
+# Rivals are other draws than those that a regression sees.
+_RIVALS_SEED = 5000
 _VERSION = 1
 Derivation: TypeAlias = Literal["filled", "fitted"]
 T = TypeVar("T")
@@ -169,7 +170,8 @@ def run_case(study: Study, case: Case, more: Callable[[], bool] = lambda: True) 
             piece(f"derived-{place}", TrainedNetwork, partial(_trained, study, case, np.array(architecture, np.uint8)))
             for place, architecture in enumerate(searched.architectures)
         )
-        drawn = _near(study.space, case, limit_us)
+        limit = Limit(Latency(case.source, case.table), limit_us)
+        drawn = drawn_near(study.space, [limit], _MOST_RIVALS, _RIVALS_SEED * (case.seed + 1))
         budget = searched.cpu_seconds + study.tuning_cpu_seconds + sum(one.cpu_seconds for one in derived)
         rivals: list[TrainedNetwork] = []
         while not rivals or budget - sum(rival.cpu_seconds for rival in rivals) >= rivals[-1].cpu_seconds:
@@ -211,18 +213,6 @@ def _searched(study: Study, case: Case, limit_us: float) -> Searched:
     architectures = derive(study.space, scores, [limit], study.derived)
     spent = time.process_time() - begin
     return Searched(tuple(tuple(one) for one in architectures.tolist()), outcome.progress, spent)
-
-
-def _near(space: ChainSpace, case: Case, limit_us: float) -> Architectures:
-    """Random architectures at 90 to 100 % of the limit, in the order in which they were drawn."""
-    found: list[Architectures] = []
-    for part in range(_MOST_DRAWS):
-        drawn = space.sample(_DRAWN, seed=1_000_000 * (case.seed + 1) + part)
-        latency_us = case.source.predict(drawn).mean_us
-        found.append(drawn[(latency_us >= CLOSE * limit_us) & (latency_us <= limit_us)])
-        if sum(map(len, found)) >= _MOST_DRAWS:
-            break
-    return np.concatenate(found)
 
 
 def _trained(study: Study, case: Case, architecture: Architectures) -> TrainedNetwork:
