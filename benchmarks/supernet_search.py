@@ -59,7 +59,7 @@ def main() -> None:
     options = arguments.parse_args()
     torch.set_num_threads(1)
     space = chain_of(spaces.get(options.space))
-    sources = _sources(space, options.table)
+    sources = sources_of(space, options.table)
     cases = [
         Case(name, source, quantile, seed)
         for seed in range(options.seeds)
@@ -91,7 +91,8 @@ def main() -> None:
     report("supernet_search", result, options.keep)
 
 
-def _sources(space: ChainSpace, table: Path | None) -> dict[str, Source]:
+def sources_of(space: ChainSpace, table: Path | None) -> dict[str, Source]:
+    """The tables of the study, by name."""
     sources: dict[str, Source] = {NAME: opening.source_of(phone_like(space), space)}
     if table is not None:
         sources["this computer"] = opening.source_of(opening.load_table(table), space)
