@@ -14,6 +14,7 @@ nothing else should run meanwhile.
 from __future__ import annotations
 
 import time
+from math import comb
 from pathlib import Path
 from typing import Any
 
@@ -109,12 +110,23 @@ def _overall(cases: list[CaseResult]) -> dict[str, Any]:
         "mean_derived_over_mean_rival": float(over_mean.mean()),
         "mean_derived_over_mean_rival_standard_error": _standard_error(over_mean),
         "cases_where_the_mean_derived_is_better": int((over_mean > 0).sum()),
+        "gain_mean_by_number_of_rivals": {
+            str(count): float(np.mean([case.found.test - _best_of(case, count) for case in cases]))
+            for count in range(1, min(len(case.rivals) for case in cases) + 1)
+        },
         "won": int((gains > 0).sum()),
         "limits_held": sum(case.found.latency_us <= case.limit_us for case in cases),
         "cpu_seconds": sum(
             case.searched.cpu_seconds + sum(one.cpu_seconds for one in (*case.derived, *case.rivals)) for case in cases
         ),
     }
+
+
+def _best_of(case: CaseResult, count: int) -> float:
+    """Expected test accuracy of the one that validation prefers among `count` random ones of the case's rivals."""
+    ranked = sorted(case.rivals, key=lambda rival: rival.validation)
+    ways = np.array([comb(place, count - 1) for place in range(len(ranked))])
+    return float(ways @ [rival.test for rival in ranked] / ways.sum())
 
 
 def _mean_test(networks: tuple[TrainedNetwork, ...]) -> float:
