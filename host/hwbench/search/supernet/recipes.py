@@ -42,7 +42,7 @@ SMALL = Recipe(
         WeightSettings(epochs=16, batch=64, learning_rate=0.01),
         beginning="alike",
     ),
-    TrainingSettings(WeightSettings(epochs=24, batch=64, learning_rate=0.02), residuals="zero"),
+    TrainingSettings(WeightSettings(epochs=24, batch=64, learning_rate=0.05), residuals="zero"),
 )
 NAMED = {"published": PUBLISHED, "small": SMALL}
 
