@@ -54,7 +54,7 @@ def main() -> None:
     said = ("shared_accuracy", "regression", "log_probability", "validation")
     mean = {name: float(np.mean([row["spearman_with_test"][name] for row in rows])) for name in said}
     result = {"epochs_times": options.epochs_times, "mean_spearman_with_test": mean, "cases": rows}
-    report(f"supernet_ranking_{options.epochs_times}", result, options.keep)
+    report("supernet_ranking", result, options.keep)
 
 
 def _agreement(study: Study, case: Case, times: int) -> dict[str, Any]:
