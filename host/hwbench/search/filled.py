@@ -36,7 +36,6 @@ def best_filled(
         raise UsageError(
             f"{lacking} is no sum over positions, which is needed to use a limit up.", hint="Derive by probabilities."
         )
-    exact.best(space, score, limits)  # Says so when nothing keeps the limits themselves.
 
     def taking(least: float) -> Architectures | None:
         try:
@@ -46,6 +45,7 @@ def best_filled(
 
     if (found := taking(used * most)) is not None:
         return found
+    exact.best(space, score, limits)  # Says so when nothing keeps the limits themselves.
     low, high = 0.0, used
     for _ in range(_HALVINGS):
         middle = (low + high) / 2
